@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The home's side of the page protocol
+ *
+ * A directory that blocks per page: one transaction at a time, later requests
+ * wait in two sets of nodes. No queue, no allocation: each node has at most one
+ * request per page under way.
+ */
+#ifndef HK_DSM_DIRECTORY_H
+#define HK_DSM_DIRECTORY_H
+
+#include "msg.h"
+
+/**
+ * struct hk_dir - directory entry of one page, at its home; 16 bytes
+ * @sharers: nodes that may have a read copy, without the owner; a node that
+ *	dropped its copy silently stays here until the next write
+ * @owner: node that holds the page's current content; HK_NODE_NONE: nobody ever
+ *	touched the page, it is all zero
+ * @busy: requester of the transaction under way, HK_NODE_NONE when idle
+ * @reserved: zero
+ */
+struct hk_dir {
+	u64 sharers;
+	u16 owner;
+	u16 busy;
+	u32 reserved;
+};
+
+/**
+ * struct hk_dir_wait - requests waiting for a busy entry
+ * @rd: nodes whose GET_S waits
+ * @wr: nodes whose GET_X waits
+ * @have: of @wr, those that said HK_DMSG_F_HAVE
+ * @last: node served last; the next one is the next higher id, round robin
+ *
+ * Exists only while requests wait; the caller keeps it beside the entry, and
+ * may free it when hk_dir_wait_empty().
+ */
+struct hk_dir_wait {
+	u64 rd;
+	u64 wr;
+	u64 have;
+	u16 last;
+};
+
+static inline bool hk_dir_wait_empty(const struct hk_dir_wait *wait)
+{
+	return !(wait->rd | wait->wr);
+}
+
+/**
+ * hk_dir_step() - a request or DONE arrives at the home of a page
+ * @self: this node, the home
+ * @dir: in and out: the entry (all zero for a page nobody touched)
+ * @wait: in and out: waiting requests (all zero when there are none)
+ * @msg: GET_S, GET_X or DONE
+ * @out: messages, appended (one transaction at most is started)
+ *
+ * Return: 0; -EPROTO when the message is impossible now (DONE from a node that
+ * is not the requester, a second request of a waiting node, a GET from the
+ * owner that claims to have nothing); nothing is changed then.
+ */
+int hk_dir_step(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
+		const struct hk_dmsg *msg, struct hk_out *out);
+
+#endif /* HK_DSM_DIRECTORY_H */

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The messages of the page protocol, as the engine sees them
+ *
+ * The wire form (little endian, with header) is in fabric/msg.h. The fabric
+ * keeps the order of these messages between each pair of nodes; nothing is
+ * assumed about the order between different pairs.
+ */
+#ifndef HK_DSM_MSG_H
+#define HK_DSM_MSG_H
+
+#include "types.h"
+
+/**
+ * enum hk_dmsg_type - page protocol messages
+ * @HK_DMSG_NONE: no message
+ * @HK_DMSG_GET_S: requester -> home: wants a read copy
+ * @HK_DMSG_GET_X: requester -> home: wants to write; HK_DMSG_F_HAVE when it has
+ *	a current copy
+ * @HK_DMSG_FWD_S: home -> owner: send a read copy to @req
+ * @HK_DMSG_FWD_X: home -> owner: give the page up, send it to @req together
+ *	with the number of acks to wait for
+ * @HK_DMSG_INV: home -> sharer: give the copy up, tell @req
+ * @HK_DMSG_DATA_S: owner -> requester: read copy, carries the page
+ * @HK_DMSG_DATA_X: owner -> requester: page and ownership; wait for @acks
+ * @HK_DMSG_GRANT_X: home -> requester: ownership without data: the requester's
+ *	copy is current (HK_DMSG_F_HAVE set) or nobody ever touched the page and
+ *	it is all zero (flag clear); wait for @acks
+ * @HK_DMSG_ACK: sharer -> requester: copy is gone
+ * @HK_DMSG_DONE: requester -> home: transaction of @req over, next one may
+ *	start; home -> home on behalf of @req, together with F_NO_DONE
+ * @HK_DMSG_NR: number of types
+ */
+enum hk_dmsg_type {
+	HK_DMSG_NONE = 0,
+	HK_DMSG_GET_S,
+	HK_DMSG_GET_X,
+	HK_DMSG_FWD_S,
+	HK_DMSG_FWD_X,
+	HK_DMSG_INV,
+	HK_DMSG_DATA_S,
+	HK_DMSG_DATA_X,
+	HK_DMSG_GRANT_X,
+	HK_DMSG_ACK,
+	HK_DMSG_DONE,
+	HK_DMSG_NR
+};
+
+/* GET_X, GRANT_X: the requester holds a current copy, no data needed */
+#define HK_DMSG_F_HAVE		0x01
+/*
+ * DATA_S, DATA_X, GRANT_X: the sender, being home, has closed the transaction
+ * itself; the requester sends no DONE. Sound because everything that home
+ * sends later about this page arrives later.
+ */
+#define HK_DMSG_F_NO_DONE	0x02
+
+/**
+ * struct hk_dmsg - one message of the page protocol
+ * @gfn: guest frame number, page-sized units of guest RAM (offset in the RAM
+ *	device, not guest physical: see Documentation/architecture.rst)
+ * @to: set of receivers; more than one bit only for INV
+ * @from: sender, filled in by the engine
+ * @req: requester on whose behalf a FWD or INV is sent, or whose transaction a
+ *	DONE ends (home sends that DONE to itself where it supplies the data);
+ *	HK_NODE_NONE else
+ * @acks: number of ACKs that the requester has to collect (DATA_X, FWD_X,
+ *	GRANT_X)
+ * @type: enum hk_dmsg_type
+ * @flags: HK_DMSG_F_*
+ */
+struct hk_dmsg {
+	u64 gfn;
+	u64 to;
+	u16 from;
+	u16 req;
+	u16 acks;
+	u8 type;
+	u8 flags;
+};
+
+#define HK_OUT_MAX	3
+
+/**
+ * struct hk_out - what a step of the engine wants done, in this order
+ * @nr: number of messages in @msg
+ * @act: HK_ACT_* to be done by the caller, after the messages were queued
+ * @msg: messages to be sent; a receiver may be the node itself
+ *
+ * The caller zeroes @nr and @act before the step.
+ */
+struct hk_out {
+	unsigned int nr;
+	unsigned int act;
+	struct hk_dmsg msg[HK_OUT_MAX];
+};
+
+#endif /* HK_DSM_MSG_H */
