@@ -1,0 +1,1132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ordered channel to one peer
+ *
+ * Who runs:
+ *
+ *	sender	(thread) sleeps on tx_wait, takes what is queued, control lane first,
+ *		numbers it, gives it to the transport in one go
+ *	receiver (thread) blocks in the transport; checks, answers what belongs to
+ *		the link itself, gives the rest to ops->recv
+ *	timer	(softirq) asks the sender for a PING, declares a silent peer dead; it
+ *		needs no memory and no thread, so that a host short of either does
+ *		not look dead to itself
+ *	end work (workqueue) takes the link down, once
+ *
+ * A link goes through the states below, always forward; link_end() makes the step to
+ * ENDING, whoever calls first, and queues the end work:
+ *
+ *	HELLO ---HELLO accepted---> UP
+ *	  |                          |
+ *	  +------- link_end() -------+--> ENDING ---end work---> ENDED
+ *
+ * hk_link_close() is link_end() and a wait for ENDED. Contexts that may still hold
+ * the link while the end work runs, and why none is in its way:
+ *
+ * 1. hk_link_send() in any context. It looks at the state and queues under @lock: what
+ *    it queued before ENDING is freed by the end work after the sender has gone, what
+ *    comes later is refused. Its wake-up after the unlock touches @link, which its
+ *    caller's reference keeps; tx_wait is empty once the sender has gone.
+ * 2. The sender, asleep or blocked in the transport. link_end() wakes it; ENDING is
+ *    part of its wait condition. Blocked on a peer that takes nothing, it is freed by
+ *    shutdown, which does not wait for it.
+ * 3. The receiver, blocked in the transport: shutdown lets it read what has already
+ *    arrived, then end. Inside ops->recv: that must not wait for the network, thus
+ *    comes back. If it is there for the lock of somebody in hk_link_close(), nothing
+ *    helps: so that is forbidden.
+ * 4. The timer: shut down after the receiver has gone, who is the only other one
+ *    to arm it. A link_end() of its own after ENDING changes nothing.
+ * 5. hk_link_echo(): ENDING is part of its wait condition.
+ * 6. Another link_end(): the state is changed under @lock, the work queued once.
+ *
+ * The end work holds a reference of its own ("running"), given at creation.
+ *
+ * Locks: @lock is a leaf, raw and taken with interrupts off, as KVM queues interrupts
+ * from hrtimer callbacks and under raw locks. The wake-up is rcuwait, the same that
+ * KVM uses for vCPUs in these places: no lock but the scheduler's. So hk_link_send()
+ * and hk_link_fail() may be called with any lock held but the scheduler's own.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "link.h"
+#include "clock.h"
+#include "transport.h"
+
+#include <asm/msr.h>
+#include <asm/tsc.h>
+#include <linux/err.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/printk.h>
+#include <linux/rcuwait.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/timer.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+/* Bytes after which the sender stops collecting */
+#define TX_BATCH_BYTES		65536
+/* PONG and ECHO_REPLY are dropped while so many messages wait to be sent */
+#define TX_REPLY_MAX		1024
+/* PINGs in quick succession after HELLO, for the clock */
+#define QUICK_PINGS		16
+#define QUICK_PING_MS		20
+/* How long the end waits for the sender to say BYE */
+#define END_BYE_MS		500
+/* How long it waits for the receiver to find a better reason */
+#define END_REASON_MS		100
+
+enum link_state {
+	LINK_HELLO,
+	LINK_UP,
+	LINK_ENDING,
+	LINK_ENDED,
+};
+
+/* Tell the peer the reason in a BYE */
+#define END_TELL	0x01
+/* Another reason that turns up during the end is better than this one */
+#define END_WEAK	0x02
+
+/**
+ * struct hk_link - see the head of this file
+ * @kref: references; the last put may come from any context
+ * @ops: calls to the owner
+ * @cfg: parameters
+ * @conn: the transport's connection, NULL after the end
+ * @lock: protects the fields down to @up_since
+ * @state: enum link_state; also read without @lock
+ * @end_flags: END_*, valid from ENDING on
+ * @why: reason of the end, valid from ENDING on, final in ENDED
+ * @lanes: messages to send
+ * @queued: messages in @lanes; also read without @lock
+ * @hello: peer's HELLO was accepted
+ * @clock: samples of the peer's TSC
+ * @rtt_min: shortest round trip in ns, 0: none
+ * @rtt_last: last round trip in ns
+ * @up_since: ktime of the HELLO, 0: none
+ * @tx_wait: the sender sleeps here
+ * @tx_task: sender
+ * @tx_done: it has ended
+ * @tx_seq: messages numbered so far (sender only; stats read it)
+ * @tx_bytes: sent (sender only; stats read it)
+ * @ping_due: set by the timer, cleared by the sender
+ * @ping: the message that it then fills and sends (sender only)
+ * @bye: likewise, for the end
+ * @batch: scratch of the sender
+ * @rx_task: receiver
+ * @rx_done: it has ended
+ * @rx_seq: number of the last message (receiver only; stats read it)
+ * @rx_bytes: received (receiver only; stats read it)
+ * @rx_stale: dropped because of another epoch (receiver only; stats read it)
+ * @quiet_since: ktime since when the receiver waits in vain; 0: it does not wait
+ * @timer: heartbeat and the peer's death
+ * @next_ping: ktime of the next PING (timer; the receiver when the link comes up)
+ * @next_tick: ktime when the timer should have run (timer)
+ * @quick: quick PINGs left (timer)
+ * @echo_lock: one hk_link_echo() at a time
+ * @echo_wait: it waits here
+ * @echo_cookie: number of the last ECHO sent (under @echo_lock)
+ * @echo_seen: number of the last ECHO_REPLY (receiver)
+ * @end_work: takes the link down
+ * @ended: ops->down has been called
+ */
+struct hk_link {
+	struct kref kref;
+	const struct hk_link_ops *ops;
+	struct hk_link_cfg cfg;
+	struct hk_conn *conn;
+
+	raw_spinlock_t lock;	/* see Locks above */
+	enum link_state state;
+	unsigned int end_flags;
+	char why[HK_REASON_MAX];
+	struct list_head lanes[HK_LANE_NR];
+	u32 queued;
+	bool hello;
+	struct hk_clock clock;
+	u64 rtt_min;
+	u64 rtt_last;
+	u64 up_since;
+
+	struct rcuwait tx_wait ____cacheline_aligned_in_smp;
+	struct task_struct *tx_task;
+	struct completion tx_done;
+	u64 tx_seq;
+	u64 tx_bytes;
+	bool ping_due;
+	struct hk_msg *ping;
+	struct hk_msg *bye;
+	struct hk_msg *batch[HK_TX_BATCH];
+
+	struct task_struct *rx_task ____cacheline_aligned_in_smp;
+	struct completion rx_done;
+	u64 rx_seq;
+	u64 rx_bytes;
+	u64 rx_stale;
+	u64 quiet_since;
+
+	struct timer_list timer;
+	u64 next_ping;
+	u64 next_tick;
+	u32 quick;
+
+	struct mutex echo_lock;	/* outermost: held over the whole measurement */
+	wait_queue_head_t echo_wait;
+	u64 echo_cookie;
+	u64 echo_seen;
+
+	struct work_struct end_work;
+	struct completion ended;
+};
+
+/* Messages */
+
+static struct hk_msg *msg_new(u32 len, gfp_t gfp)
+{
+	struct hk_msg *msg;
+
+	/* Falls back to vmalloc only above a page and where it may sleep */
+	msg = kvmalloc(struct_size(msg, body, len), gfp);
+	if (msg)
+		memset(msg, 0, sizeof(*msg));
+	return msg;
+}
+
+struct hk_msg *hk_msg_alloc(u8 type, u32 vm, u32 len, gfp_t gfp)
+{
+	const struct hk_wire_type *t = hk_wire_type(type);
+	struct hk_msg *msg;
+
+	if (WARN_ON_ONCE(!t || len < t->min || len > t->max))
+		return NULL;
+	msg = msg_new(len, gfp);
+	if (!msg)
+		return NULL;
+	memset(msg->body, 0, len);
+	msg->hdr.type = type;
+	msg->hdr.len = cpu_to_le32(len);
+	msg->hdr.lane = t->lane;
+	msg->hdr.vm = cpu_to_le32(vm);
+	return msg;
+}
+
+void hk_msg_free(struct hk_msg *msg)
+{
+	if (!msg)
+		return;
+	if (msg->page)
+		put_page(msg->page);
+	/* vfree() may sleep, the caller perhaps may not */
+	if (is_vmalloc_addr(msg))
+		kvfree_rcu(msg, rcu);
+	else
+		kfree(msg);
+}
+
+static u32 msg_bytes(const struct hk_msg *msg)
+{
+	return sizeof(msg->hdr) + le32_to_cpu(msg->hdr.len) +
+	       (msg->page ? HK_WIRE_PAGE_SIZE : 0);
+}
+
+/* The end */
+
+static bool link_ending(struct hk_link *link)
+{
+	return READ_ONCE(link->state) >= LINK_ENDING;
+}
+
+/**
+ * link_end() - begin the end of a link, or give it a better reason
+ * @link: link
+ * @flags: END_*
+ * @fmt: reason
+ * Context: any.
+ */
+static __printf(3, 4) void link_end(struct hk_link *link, unsigned int flags,
+				    const char *fmt, ...)
+{
+	unsigned long irq;
+	bool first;
+	va_list args;
+
+	raw_spin_lock_irqsave(&link->lock, irq);
+	first = !link_ending(link);
+	if (first || (link->end_flags & END_WEAK && !(flags & END_WEAK))) {
+		va_start(args, fmt);
+		vscnprintf(link->why, sizeof(link->why), fmt, args);
+		va_end(args);
+	}
+	if (first) {
+		link->end_flags = flags;
+		WRITE_ONCE(link->state, LINK_ENDING);
+	} else if (!(flags & END_WEAK)) {
+		link->end_flags &= ~END_WEAK;
+	}
+	raw_spin_unlock_irqrestore(&link->lock, irq);
+
+	if (!first)
+		return;
+	/*
+	 * Still safe to touch: owners have a reference by contract, and for the
+	 * threads and the timer the work waits, which is not even queued yet.
+	 */
+	rcuwait_wake_up(&link->tx_wait);
+	queue_work(system_unbound_wq, &link->end_work);
+}
+
+static void link_purge(struct hk_link *link)
+{
+	struct hk_msg *msg, *tmp;
+	unsigned long irq;
+	LIST_HEAD(list);
+	int i;
+
+	raw_spin_lock_irqsave(&link->lock, irq);
+	for (i = 0; i < HK_LANE_NR; i++)
+		list_splice_tail_init(&link->lanes[i], &list);
+	WRITE_ONCE(link->queued, 0);
+	raw_spin_unlock_irqrestore(&link->lock, irq);
+
+	list_for_each_entry_safe(msg, tmp, &list, list)
+		hk_msg_free(msg);
+}
+
+static void link_end_work(struct work_struct *work)
+{
+	struct hk_link *link = container_of(work, struct hk_link, end_work);
+	unsigned int flags = READ_ONCE(link->end_flags);
+
+	/* Not in link_end(): the lock of the wait queue is not a raw one */
+	wake_up_all(&link->echo_wait);
+	if (flags & END_TELL)
+		wait_for_completion_timeout(&link->tx_done,
+					    msecs_to_jiffies(END_BYE_MS));
+	if (flags & END_WEAK)
+		wait_for_completion_timeout(&link->rx_done,
+					    msecs_to_jiffies(END_REASON_MS));
+	/* What comes to light from here on is our own doing: @why is final */
+	raw_spin_lock_irq(&link->lock);
+	link->end_flags &= ~END_WEAK;
+	raw_spin_unlock_irq(&link->lock);
+
+	link->conn->transport->shutdown(link->conn);
+	kthread_stop(link->tx_task);
+	kthread_stop(link->rx_task);
+	timer_shutdown_sync(&link->timer);
+	put_task_struct(link->tx_task);
+	put_task_struct(link->rx_task);
+
+	link->conn->transport->release(link->conn);
+	link->conn = NULL;
+	link_purge(link);
+	link->ops->down(link, link->why);
+
+	WRITE_ONCE(link->state, LINK_ENDED);
+	complete_all(&link->ended);
+	hk_link_put(link);
+}
+
+void hk_link_fail(struct hk_link *link, const char *why)
+{
+	link_end(link, END_TELL, "%s", why);
+}
+
+void hk_link_close(struct hk_link *link, const char *why)
+{
+	if (WARN_ON_ONCE(current == link->rx_task))
+		return;
+	link_end(link, why ? END_TELL : 0, "%s", why ?: "closed");
+	wait_for_completion(&link->ended);
+	/* The module may be unloaded next: let the function return, too */
+	flush_work(&link->end_work);
+}
+
+/* Sending */
+
+int hk_link_send(struct hk_link *link, struct hk_msg *msg)
+{
+	const struct hk_wire_type *t = hk_wire_type(msg->hdr.type);
+	struct hk_wire_hdr *hdr = &msg->hdr;
+	unsigned long irq;
+
+	if (!link || WARN_ON_ONCE(!t) ||
+	    WARN_ON_ONCE(msg->page && !(t->flags & HK_TYPE_F_PAGE)))
+		goto refuse;
+
+	hdr->magic = cpu_to_le16(HK_WIRE_MAGIC);
+	hdr->version = HK_WIRE_VERSION;
+	hdr->from = cpu_to_le16(link->cfg.self);
+	hdr->lane = t->lane;
+	hdr->flags = msg->page ? HK_WIRE_F_PAGE : 0;
+	hdr->epoch = cpu_to_le32(link->cfg.epoch);
+	hdr->reserved = 0;
+	msg->queued_ns = ktime_get_ns();
+
+	raw_spin_lock_irqsave(&link->lock, irq);
+	if (link_ending(link)) {
+		raw_spin_unlock_irqrestore(&link->lock, irq);
+		goto refuse;
+	}
+	list_add_tail(&msg->list, &link->lanes[hdr->lane]);
+	WRITE_ONCE(link->queued, link->queued + 1);
+	raw_spin_unlock_irqrestore(&link->lock, irq);
+
+	/* Pairs with the barrier of set_current_state() in the sender's wait */
+	rcuwait_wake_up(&link->tx_wait);
+	return 0;
+
+refuse:
+	hk_msg_free(msg);
+	return -ENOTCONN;
+}
+
+/* Fill what hk_link_send() fills, for messages that never are in a lane */
+static void tx_own_hdr(struct hk_link *link, struct hk_msg *msg)
+{
+	struct hk_wire_hdr *hdr = &msg->hdr;
+
+	hdr->magic = cpu_to_le16(HK_WIRE_MAGIC);
+	hdr->version = HK_WIRE_VERSION;
+	hdr->from = cpu_to_le16(link->cfg.self);
+	hdr->epoch = cpu_to_le32(link->cfg.epoch);
+}
+
+static void tx_fill_ping(struct hk_link *link, struct hk_msg *msg)
+{
+	struct hk_wire_ping *ping = (struct hk_wire_ping *)msg->body;
+
+	if (link->ops->fill_ping)
+		link->ops->fill_ping(link, ping);
+}
+
+static void tx_fill_bye(struct hk_link *link)
+{
+	struct hk_wire_text *text = (struct hk_wire_text *)link->bye->body;
+
+	lockdep_assert_held(&link->lock);
+	text->node = cpu_to_le16(link->cfg.self);
+	strscpy_pad(text->text, link->why, sizeof(text->text));
+}
+
+/* As late as possible, right before the bytes are given to the transport */
+static void tx_timestamp(struct hk_msg *msg)
+{
+	struct hk_wire_ping *ping = (struct hk_wire_ping *)msg->body;
+
+	if (msg->hdr.type == HK_MSG_PING)
+		ping->t_sent = cpu_to_le64(rdtsc_ordered());
+	else if (msg->hdr.type == HK_MSG_PONG)
+		ping->t_peer = cpu_to_le64(rdtsc_ordered());
+}
+
+static bool tx_wanted(struct hk_link *link)
+{
+	return READ_ONCE(link->queued) || READ_ONCE(link->ping_due) ||
+	       link_ending(link) || kthread_should_stop();
+}
+
+/*
+ * Take messages for one send. PING and PONG go alone, as copying others with them
+ * would age their time stamp. At the end: the control lane and, if there is
+ * something to say, BYE; the page lane is not worth the wait any more.
+ */
+static unsigned int tx_collect(struct hk_link *link, bool *more, bool *last)
+{
+	struct hk_msg *msg;
+	unsigned int nr = 0, bytes = 0, lane, i;
+	bool ending;
+
+	*more = false;
+	*last = false;
+	/* Not before HELLO went out */
+	if (link->tx_seq && READ_ONCE(link->ping_due)) {
+		WRITE_ONCE(link->ping_due, false);
+		tx_fill_ping(link, link->ping);
+		link->batch[nr++] = link->ping;
+		goto number;
+	}
+
+	raw_spin_lock_irq(&link->lock);
+	ending = link_ending(link);
+	if (ending && !(link->end_flags & END_TELL)) {
+		raw_spin_unlock_irq(&link->lock);
+		*last = true;
+		return 0;
+	}
+	for (lane = 0; lane < (ending ? HK_LANE_PAGE : HK_LANE_NR); lane++) {
+		while (!list_empty(&link->lanes[lane])) {
+			if (nr == HK_TX_BATCH || bytes >= TX_BATCH_BYTES) {
+				*more = true;
+				goto unlock;
+			}
+			msg = list_first_entry(&link->lanes[lane],
+					       struct hk_msg, list);
+			if (msg->hdr.type == HK_MSG_PONG && nr)
+				goto unlock;
+			list_del(&msg->list);
+			WRITE_ONCE(link->queued, link->queued - 1);
+			link->batch[nr++] = msg;
+			bytes += msg_bytes(msg);
+			if (msg->hdr.type == HK_MSG_PONG)
+				goto unlock;
+		}
+	}
+	/* With a full batch the end comes in the next one */
+	if (ending && nr < HK_TX_BATCH) {
+		tx_fill_bye(link);
+		link->batch[nr++] = link->bye;
+		link->bye = NULL;
+		*last = true;
+	}
+unlock:
+	raw_spin_unlock_irq(&link->lock);
+number:
+	for (i = 0; i < nr; i++)
+		link->batch[i]->hdr.seq = cpu_to_le64(link->tx_seq + 1 + i);
+	return nr;
+}
+
+static bool tx_once(struct hk_link *link)
+{
+	unsigned int nr, i;
+	u64 bytes = 0;
+	bool more, last;
+	int err = 0;
+
+	rcuwait_wait_event(&link->tx_wait, tx_wanted(link), TASK_IDLE);
+	nr = tx_collect(link, &more, &last);
+	if (nr) {
+		for (i = 0; i < nr; i++)
+			bytes += msg_bytes(link->batch[i]);
+		tx_timestamp(link->batch[0]);
+		err = link->conn->transport->send(link->conn, link->batch, nr,
+						  more);
+	}
+	for (i = 0; i < nr; i++) {
+		if (link->batch[i] != link->ping)
+			hk_msg_free(link->batch[i]);
+	}
+	if (err) {
+		/* The receiver may still find a BYE that says more */
+		link_end(link, END_WEAK, "send to node %u: error %d",
+			 link->cfg.peer, err);
+		return false;
+	}
+	WRITE_ONCE(link->tx_seq, link->tx_seq + nr);
+	WRITE_ONCE(link->tx_bytes, link->tx_bytes + bytes);
+	return !last;
+}
+
+static int tx_thread(void *data)
+{
+	struct hk_link *link = data;
+	unsigned int noio = memalloc_noio_save();
+
+	while (tx_once(link))
+		;
+	memalloc_noio_restore(noio);
+	complete_all(&link->tx_done);
+	return 0;
+}
+
+/* Receiving */
+
+/*
+ * Note whether the link waits for the peer. Before HELLO the clock is not reset:
+ * that has to come within dead_ms, whole.
+ */
+static void rx_quiet(struct hk_link *link, u64 since)
+{
+	if (link->hello)
+		WRITE_ONCE(link->quiet_since, since);
+}
+
+static void rx_refuse(struct hk_link *link, const struct hk_wire_hdr *hdr,
+		      const char *why)
+{
+	pr_warn_ratelimited("node %u: from node %u: %s (%s, type %u, len %u, seq %llu)\n",
+			    link->cfg.self, link->cfg.peer, why,
+			    hk_msg_name(hdr->type), hdr->type,
+			    le32_to_cpu(hdr->len), le64_to_cpu(hdr->seq));
+	link_end(link, END_TELL, "node %u broke the protocol: %s",
+		 link->cfg.peer, why);
+}
+
+/* Return: true when @vec was filled; otherwise the end has begun */
+static bool rx_bytes(struct hk_link *link, struct kvec *vec, unsigned int nr,
+		     size_t len, bool start)
+{
+	int ret;
+
+	ret = link->conn->transport->recv(link->conn, vec, nr, len);
+	if (ret > 0) {
+		WRITE_ONCE(link->rx_bytes, link->rx_bytes + len);
+		return true;
+	}
+	/* Better than a weak reason of the sender; no news when the end shut us down */
+	if (!ret && start)
+		link_end(link, 0, "node %u closed the connection",
+			 link->cfg.peer);
+	else if (!ret || ret == -ECONNABORTED)
+		link_end(link, 0, "node %u closed the connection amid a message",
+			 link->cfg.peer);
+	else
+		link_end(link, 0, "receive from node %u: error %d",
+			 link->cfg.peer, ret);
+	return false;
+}
+
+static struct hk_msg *rx_msg(struct hk_link *link, u64 *tsc)
+{
+	const char *why;
+	struct hk_wire_hdr hdr;
+	struct hk_msg *msg;
+	struct kvec vec[2];
+	unsigned int nr = 0;
+	u32 len;
+
+	vec[0].iov_base = &hdr;
+	vec[0].iov_len = sizeof(hdr);
+	if (!rx_bytes(link, vec, 1, sizeof(hdr), true))
+		return NULL;
+	*tsc = hdr.type == HK_MSG_PONG ? rdtsc_ordered() : 0;
+	rx_quiet(link, ktime_get_ns());
+
+	if (hk_wire_hdr_check(&hdr, link->cfg.peer, &why)) {
+		rx_refuse(link, &hdr, why);
+		return NULL;
+	}
+	if (le64_to_cpu(hdr.seq) != link->rx_seq + 1) {
+		rx_refuse(link, &hdr, "sequence number is not the next one");
+		return NULL;
+	}
+	if (!link->hello && hdr.type != HK_MSG_HELLO) {
+		rx_refuse(link, &hdr, "message before HELLO");
+		return NULL;
+	}
+	if (link->hello && hdr.type == HK_MSG_HELLO) {
+		rx_refuse(link, &hdr, "second HELLO");
+		return NULL;
+	}
+
+	/* Both bounded: the length by the table of types */
+	len = le32_to_cpu(hdr.len);
+	msg = msg_new(len, GFP_NOIO);
+	if (!msg)
+		goto nomem;
+	msg->hdr = hdr;
+	if (hdr.flags & HK_WIRE_F_PAGE) {
+		msg->page = alloc_page(GFP_NOIO);
+		if (!msg->page)
+			goto nomem;
+	}
+
+	if (len) {
+		vec[nr].iov_base = msg->body;
+		vec[nr++].iov_len = len;
+	}
+	if (msg->page) {
+		vec[nr].iov_base = page_address(msg->page);
+		vec[nr++].iov_len = HK_WIRE_PAGE_SIZE;
+		len += HK_WIRE_PAGE_SIZE;
+	}
+	if (nr && !rx_bytes(link, vec, nr, len, false)) {
+		hk_msg_free(msg);
+		return NULL;
+	}
+	WRITE_ONCE(link->rx_seq, link->rx_seq + 1);
+	msg->queued_ns = ktime_get_ns();
+	return msg;
+
+nomem:
+	hk_msg_free(msg);
+	link_end(link, END_TELL, "out of memory for a message of %u bytes", len);
+	return NULL;
+}
+
+static bool rx_hello(struct hk_link *link, struct hk_msg *msg)
+{
+	const char *why;
+	bool up;
+
+	if (hk_wire_hello_check((struct hk_wire_hello *)msg->body,
+				link->cfg.peer, link->cfg.cluster, &why)) {
+		rx_refuse(link, &msg->hdr, why);
+		return false;
+	}
+	raw_spin_lock_irq(&link->lock);
+	link->hello = true;
+	link->up_since = ktime_get_ns();
+	up = link->state == LINK_HELLO;
+	if (up)
+		WRITE_ONCE(link->state, LINK_UP);
+	raw_spin_unlock_irq(&link->lock);
+	if (!up)
+		return true;
+	if (link->ops->up)
+		link->ops->up(link);
+	WRITE_ONCE(link->next_ping, 0);
+	mod_timer(&link->timer, jiffies);
+	return true;
+}
+
+/* Do not let a peer that asks but does not listen fill the memory with answers */
+static void rx_answer(struct hk_link *link, struct hk_msg *msg)
+{
+	if (READ_ONCE(link->queued) >= TX_REPLY_MAX) {
+		hk_msg_free(msg);
+		return;
+	}
+	hk_link_send(link, msg);
+}
+
+static void rx_ping(struct hk_link *link, const struct hk_msg *msg)
+{
+	const struct hk_wire_ping *ping = (struct hk_wire_ping *)msg->body;
+	struct hk_msg *pong;
+
+	pong = hk_msg_alloc(HK_MSG_PONG, 0, sizeof(*ping), GFP_NOIO);
+	if (pong) {
+		((struct hk_wire_ping *)pong->body)->t_sent = ping->t_sent;
+		tx_fill_ping(link, pong);
+		rx_answer(link, pong);
+	}
+	if (link->ops->seen_ping)
+		link->ops->seen_ping(link, ping);
+}
+
+static u64 tsc_to_ns(u64 ticks)
+{
+	return mul_u64_u32_div(ticks, 1000000, tsc_khz ?: 1000000);
+}
+
+static void rx_pong(struct hk_link *link, const struct hk_msg *msg, u64 tsc)
+{
+	const struct hk_wire_ping *ping = (struct hk_wire_ping *)msg->body;
+	u64 sent = le64_to_cpu(ping->t_sent);
+	u64 ns;
+
+	raw_spin_lock_irq(&link->lock);
+	if (hk_clock_add(&link->clock, sent, le64_to_cpu(ping->t_peer), tsc)) {
+		ns = tsc_to_ns(tsc - sent);
+		link->rtt_last = ns;
+		if (!link->rtt_min || ns < link->rtt_min)
+			link->rtt_min = ns;
+	}
+	raw_spin_unlock_irq(&link->lock);
+	if (link->ops->seen_ping)
+		link->ops->seen_ping(link, ping);
+}
+
+static bool rx_echo(struct hk_link *link, const struct hk_msg *msg)
+{
+	const struct hk_wire_echo *echo = (struct hk_wire_echo *)msg->body;
+	u32 len = sizeof(*echo);
+	struct hk_msg *reply;
+	const char *why;
+
+	if (hk_wire_echo_check(echo, &why)) {
+		rx_refuse(link, &msg->hdr, why);
+		return false;
+	}
+	if (!echo->reply_page)
+		len = le32_to_cpu(echo->reply_len);
+	reply = hk_msg_alloc(HK_MSG_ECHO_REPLY, 0, len, GFP_NOIO);
+	if (!reply)
+		return true;
+	((struct hk_wire_echo *)reply->body)->cookie = echo->cookie;
+	if (echo->reply_page) {
+		reply->page = alloc_page(GFP_NOIO | __GFP_ZERO);
+		if (!reply->page) {
+			hk_msg_free(reply);
+			return true;
+		}
+	}
+	rx_answer(link, reply);
+	return true;
+}
+
+static void rx_bye(struct hk_link *link, const struct hk_msg *msg)
+{
+	char text[HK_REASON_MAX];
+
+	hk_wire_text_get((struct hk_wire_text *)msg->body, text);
+	link_end(link, 0, "node %u left: %s", link->cfg.peer, text);
+}
+
+/* Return: true to go on; @msg is consumed in any case */
+static bool rx_dispatch(struct hk_link *link, struct hk_msg *msg, u64 tsc)
+{
+	char why[HK_REASON_MAX] = "";
+	bool go_on = true;
+	int ret;
+
+	if (msg->hdr.type == HK_MSG_HELLO) {
+		go_on = rx_hello(link, msg);
+		goto free;
+	}
+	if (le32_to_cpu(msg->hdr.epoch) != link->cfg.epoch) {
+		WRITE_ONCE(link->rx_stale, link->rx_stale + 1);
+		goto free;
+	}
+	/* The end has begun: only a reason is of interest still */
+	if (link_ending(link) && msg->hdr.type != HK_MSG_BYE)
+		goto free;
+
+	switch (msg->hdr.type) {
+	case HK_MSG_PING:
+		rx_ping(link, msg);
+		break;
+	case HK_MSG_PONG:
+		rx_pong(link, msg, tsc);
+		break;
+	case HK_MSG_ECHO:
+		go_on = rx_echo(link, msg);
+		break;
+	case HK_MSG_ECHO_REPLY:
+		WRITE_ONCE(link->echo_seen, le64_to_cpu(((struct hk_wire_echo *)
+							 msg->body)->cookie));
+		wake_up(&link->echo_wait);
+		break;
+	case HK_MSG_BYE:
+		rx_bye(link, msg);
+		go_on = false;
+		break;
+	default:
+		ret = link->ops->recv(link, msg, why);
+		if (ret >= 0)
+			return true;
+		if (why[0])
+			link_end(link, END_TELL, "%s", why);
+		else
+			link_end(link, END_TELL, "message refused: error %d",
+				 ret);
+		return false;
+	}
+free:
+	hk_msg_free(msg);
+	return go_on;
+}
+
+static int rx_thread(void *data)
+{
+	struct hk_link *link = data;
+	unsigned int noio = memalloc_noio_save();
+	struct hk_msg *msg;
+	u64 tsc;
+
+	do {
+		rx_quiet(link, ktime_get_ns());
+		msg = rx_msg(link, &tsc);
+		/* What takes long from here on is not the peer's fault */
+		rx_quiet(link, 0);
+	} while (msg && rx_dispatch(link, msg, tsc));
+	memalloc_noio_restore(noio);
+	complete_all(&link->rx_done);
+	return 0;
+}
+
+/* Heartbeat */
+
+static void link_timer(struct timer_list *timer)
+{
+	struct hk_link *link = from_timer(link, timer, timer);
+	u64 beat = (u64)link->cfg.heartbeat_ms * NSEC_PER_MSEC;
+	u64 dead = (u64)link->cfg.dead_ms * NSEC_PER_MSEC;
+	u64 quiet = READ_ONCE(link->quiet_since);
+	u64 now = ktime_get_ns();
+	u64 next = now + beat;
+
+	if (link_ending(link))
+		return;
+	if (quiet && now - quiet >= dead) {
+		/*
+		 * When this host stood still (it may be a VM itself), the answer
+		 * may be in the socket already: look again after the receiver
+		 * has had its turn.
+		 */
+		if ((s64)(now - link->next_tick) < (s64)dead / 2) {
+			link_end(link, 0, "nothing heard from node %u for %u ms",
+				 link->cfg.peer, link->cfg.dead_ms);
+			return;
+		}
+		cmpxchg64(&link->quiet_since, quiet, now);
+		quiet = now;
+	}
+	if (READ_ONCE(link->state) == LINK_UP) {
+		next = READ_ONCE(link->next_ping);
+		if (now >= next) {
+			WRITE_ONCE(link->ping_due, true);
+			rcuwait_wake_up(&link->tx_wait);
+			next = now + beat;
+			if (link->quick) {
+				link->quick--;
+				next = now + min_t(u64, beat, QUICK_PING_MS *
+						   NSEC_PER_MSEC);
+			}
+			WRITE_ONCE(link->next_ping, next);
+		}
+	}
+	if (quiet)
+		next = min(next, quiet + dead);
+	link->next_tick = next;
+	mod_timer(&link->timer, jiffies + nsecs_to_jiffies(next - now) + 1);
+}
+
+/* Life */
+
+static void link_free(struct kref *kref)
+{
+	struct hk_link *link = container_of(kref, struct hk_link, kref);
+
+	/* All that could sleep was done by the end work */
+	hk_msg_free(link->ping);
+	hk_msg_free(link->bye);
+	kfree(link);
+}
+
+void hk_link_get(struct hk_link *link)
+{
+	kref_get(&link->kref);
+}
+
+void hk_link_put(struct hk_link *link)
+{
+	if (link)
+		kref_put(&link->kref, link_free);
+}
+
+static struct hk_msg *hello_msg(const struct hk_link_cfg *cfg)
+{
+	struct hk_wire_hello *hello;
+	struct hk_msg *msg;
+
+	msg = hk_msg_alloc(HK_MSG_HELLO, 0, sizeof(*hello), GFP_KERNEL);
+	if (!msg)
+		return NULL;
+	hello = (struct hk_wire_hello *)msg->body;
+	hello->version_min = HK_WIRE_VERSION;
+	hello->version_max = HK_WIRE_VERSION;
+	hello->node = cpu_to_le16(cfg->self);
+	memcpy(hello->cluster, cfg->cluster, sizeof(hello->cluster));
+	return msg;
+}
+
+/* A thread that runs when woken and whose task_struct outlives it */
+static struct task_struct *link_thread(struct hk_link *link, const char *name,
+				       int (*fn)(void *data))
+{
+	struct task_struct *task;
+
+	task = kthread_create(fn, link, "hk-%s/%u-%u", name, link->cfg.self,
+			      link->cfg.peer);
+	if (IS_ERR(task))
+		return task;
+	get_task_struct(task);
+	/* A vCPU that waits for a page waits for these, too */
+	set_user_nice(task, MIN_NICE);
+	return task;
+}
+
+static void link_thread_undo(struct task_struct *task)
+{
+	/* Never woken: the function is not entered */
+	kthread_stop(task);
+	put_task_struct(task);
+}
+
+struct hk_link *hk_link_create(const struct hk_link_ops *ops,
+			       const struct hk_link_cfg *cfg,
+			       struct socket *sock)
+{
+	struct hk_link *link;
+	struct hk_msg *hello;
+	int i, err = -ENOMEM;
+
+	if (!cfg->self || !cfg->peer || cfg->self == cfg->peer ||
+	    cfg->heartbeat_ms < 10 || cfg->heartbeat_ms > 10000 ||
+	    cfg->dead_ms < 100 || cfg->dead_ms > 60000)
+		return ERR_PTR(-EINVAL);
+
+	link = kzalloc(sizeof(*link), GFP_KERNEL);
+	if (!link)
+		return ERR_PTR(-ENOMEM);
+	/* The caller's and the running one, which the end work drops */
+	kref_init(&link->kref);
+	kref_get(&link->kref);
+	link->ops = ops;
+	link->cfg = *cfg;
+	raw_spin_lock_init(&link->lock);
+	for (i = 0; i < HK_LANE_NR; i++)
+		INIT_LIST_HEAD(&link->lanes[i]);
+	rcuwait_init(&link->tx_wait);
+	init_completion(&link->tx_done);
+	init_completion(&link->rx_done);
+	init_completion(&link->ended);
+	mutex_init(&link->echo_lock);
+	init_waitqueue_head(&link->echo_wait);
+	INIT_WORK(&link->end_work, link_end_work);
+	timer_setup(&link->timer, link_timer, 0);
+	link->quick = QUICK_PINGS;
+
+	hello = hello_msg(cfg);
+	link->ping = hk_msg_alloc(HK_MSG_PING, 0, sizeof(struct hk_wire_ping),
+				  GFP_KERNEL);
+	link->bye = hk_msg_alloc(HK_MSG_BYE, 0, sizeof(struct hk_wire_text),
+				 GFP_KERNEL);
+	if (!hello || !link->ping || !link->bye)
+		goto err_msgs;
+	tx_own_hdr(link, link->ping);
+	tx_own_hdr(link, link->bye);
+
+	link->tx_task = link_thread(link, "tx", tx_thread);
+	if (IS_ERR(link->tx_task)) {
+		err = PTR_ERR(link->tx_task);
+		goto err_msgs;
+	}
+	link->rx_task = link_thread(link, "rx", rx_thread);
+	if (IS_ERR(link->rx_task)) {
+		err = PTR_ERR(link->rx_task);
+		goto err_tx;
+	}
+	link->conn = hk_tcp.open(sock);
+	if (IS_ERR(link->conn)) {
+		err = PTR_ERR(link->conn);
+		goto err_rx;
+	}
+
+	/* Nothing fails from here on; the control lane starts with HELLO */
+	hk_link_send(link, hello);
+	link->quiet_since = ktime_get_ns();
+	link->next_tick = link->quiet_since;
+	mod_timer(&link->timer, jiffies + 1);
+	wake_up_process(link->tx_task);
+	wake_up_process(link->rx_task);
+	return link;
+
+err_rx:
+	link_thread_undo(link->rx_task);
+err_tx:
+	link_thread_undo(link->tx_task);
+err_msgs:
+	hk_msg_free(link->bye);
+	hk_msg_free(link->ping);
+	hk_msg_free(hello);
+	kfree(link);
+	return ERR_PTR(err);
+}
+
+/* Questions about a link */
+
+void *hk_link_priv(struct hk_link *link)
+{
+	return link->cfg.priv;
+}
+
+u16 hk_link_peer(struct hk_link *link)
+{
+	return link->cfg.peer;
+}
+
+bool hk_link_is_up(struct hk_link *link)
+{
+	return READ_ONCE(link->state) == LINK_UP;
+}
+
+s64 hk_link_tsc_offset(struct hk_link *link, u64 *error)
+{
+	unsigned long irq;
+	u64 err;
+	s64 ret;
+
+	raw_spin_lock_irqsave(&link->lock, irq);
+	ret = hk_clock_offset(&link->clock, rdtsc_ordered(), &err);
+	raw_spin_unlock_irqrestore(&link->lock, irq);
+	if (error)
+		*error = err;
+	return ret;
+}
+
+void hk_link_stats_get(struct hk_link *link, struct hk_link_stats *stats)
+{
+	unsigned long irq;
+
+	stats->tx_msgs = READ_ONCE(link->tx_seq);
+	stats->tx_bytes = READ_ONCE(link->tx_bytes);
+	stats->rx_msgs = READ_ONCE(link->rx_seq);
+	stats->rx_bytes = READ_ONCE(link->rx_bytes);
+	stats->rx_stale = READ_ONCE(link->rx_stale);
+	stats->tsc_offset = hk_link_tsc_offset(link, &stats->tsc_error);
+
+	raw_spin_lock_irqsave(&link->lock, irq);
+	stats->tx_queued = link->queued;
+	stats->rtt_ns_min = link->rtt_min;
+	stats->rtt_ns_last = link->rtt_last;
+	stats->up_ms = link->up_since ? div_u64(ktime_get_ns() - link->up_since,
+						NSEC_PER_MSEC) : 0;
+	raw_spin_unlock_irqrestore(&link->lock, irq);
+}
+
+static int echo_once(struct hk_link *link, u32 req_len, u32 reply_len,
+		     bool reply_page, u64 *ns)
+{
+	u64 cookie = ++link->echo_cookie;
+	struct hk_wire_echo *echo;
+	struct hk_msg *msg;
+	u64 start;
+	long left;
+	int err;
+
+	msg = hk_msg_alloc(HK_MSG_ECHO, 0, req_len, GFP_KERNEL);
+	if (!msg)
+		return -ENOMEM;
+	echo = (struct hk_wire_echo *)msg->body;
+	echo->cookie = cpu_to_le64(cookie);
+	echo->reply_len = cpu_to_le32(reply_page ? 0 : reply_len);
+	echo->reply_page = cpu_to_le32(reply_page);
+
+	start = ktime_get_ns();
+	err = hk_link_send(link, msg);
+	if (err)
+		return err;
+	left = wait_event_killable_timeout(link->echo_wait,
+					   READ_ONCE(link->echo_seen) == cookie ||
+					   link_ending(link),
+					   msecs_to_jiffies(link->cfg.dead_ms));
+	if (left < 0)
+		return -EINTR;
+	if (READ_ONCE(link->echo_seen) != cookie)
+		return left ? -ENOTCONN : -ETIMEDOUT;
+	*ns = ktime_get_ns() - start;
+	return 0;
+}
+
+int hk_link_echo(struct hk_link *link, u32 req_len, u32 reply_len,
+		 bool reply_page, u32 nr, u64 *ns)
+{
+	int err = 0;
+	u32 i;
+
+	if (req_len < sizeof(struct hk_wire_echo) || req_len > HK_WIRE_BODY_MAX)
+		return -EINVAL;
+	if (!reply_page && (reply_len < sizeof(struct hk_wire_echo) ||
+			    reply_len > HK_WIRE_BODY_MAX))
+		return -EINVAL;
+	if (mutex_lock_killable(&link->echo_lock))
+		return -EINTR;
+	for (i = 0; i < nr && !err; i++) {
+		err = hk_link_is_up(link) ?
+		      echo_once(link, req_len, reply_len, reply_page, &ns[i]) :
+		      -ENOTCONN;
+	}
+	mutex_unlock(&link->echo_lock);
+	return err;
+}

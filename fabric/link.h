@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The ordered channel to one peer
+ *
+ * A link owns one connected socket (made and vouched for by hkd), a sending and
+ * a receiving thread, one queue per lane, the heartbeat and the estimate of the
+ * peer's TSC. It knows nothing of pages or vCPUs: messages go up through the ops
+ * given at creation.
+ */
+#ifndef HK_FABRIC_LINK_H
+#define HK_FABRIC_LINK_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/rcupdate.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include "msg.h"
+
+struct hk_link;
+struct socket;
+
+/**
+ * struct hk_msg - one message, on its way out or just come in
+ * @list: in a lane's queue
+ * @rcu: used by hk_msg_free()
+ * @hdr: wire header; alloc fills type, len, lane; send fills the rest
+ * @page: page that follows the body (HK_WIRE_F_PAGE) or NULL; the message owns
+ *	one reference and hk_msg_free() drops it
+ * @queued_ns: ktime when queued
+ * @body: hdr.len bytes
+ */
+struct hk_msg {
+	union {
+		struct list_head list;
+		struct rcu_head rcu;
+	};
+	struct hk_wire_hdr hdr;
+	struct page *page;
+	u64 queued_ns;
+	u8 body[] __aligned(8);
+};
+
+/**
+ * struct hk_link_ops - calls from a link to its owner
+ * @recv: a message whose header, length and flags are sound. Called in the
+ *	receiving thread, one at a time, in order within a lane; may sleep for
+ *	memory or locks, must not wait for the network. The callee owns @msg
+ *	(frees it with hk_msg_free()). A negative return closes the link, with
+ *	@why (HK_REASON_MAX bytes) filled in.
+ * @down: the link ended; exactly once, in process context; @why is text for
+ *	humans. No recv runs or will run. Must not call hk_link_close().
+ * @fill_ping: optional: put node figures (used, budget) into a PING or PONG. Called
+ *	in the sending and in the receiving thread, perhaps at the same time.
+ * @seen_ping: optional: the peer's figures, in the receiving thread
+ * @up: optional: the peer's HELLO was accepted. In the receiving thread, before
+ *	any recv; may be called before hk_link_create() has returned, so this is
+ *	the place to publish @link where recv looks for it.
+ */
+struct hk_link_ops {
+	int (*recv)(struct hk_link *link, struct hk_msg *msg, char *why);
+	void (*down)(struct hk_link *link, const char *why);
+	void (*fill_ping)(struct hk_link *link, struct hk_wire_ping *ping);
+	void (*seen_ping)(struct hk_link *link, const struct hk_wire_ping *ping);
+	void (*up)(struct hk_link *link);
+};
+
+/**
+ * struct hk_link_cfg - fixed at creation
+ * @self: own node id
+ * @peer: node id of the other end
+ * @epoch: membership generation sent in headers; other values in received
+ *	headers are counted and the message is dropped, except HELLO
+ * @cluster: cluster identity
+ * @heartbeat_ms: a PING this often, 10 to 10000
+ * @dead_ms: nothing heard for so long: the link is down, 100 to 60000
+ * @priv: for the owner
+ */
+struct hk_link_cfg {
+	u16 self;
+	u16 peer;
+	u32 epoch;
+	u8 cluster[16];
+	u32 heartbeat_ms;
+	u32 dead_ms;
+	void *priv;
+};
+
+/**
+ * struct hk_link_stats - counters of a link since its creation
+ */
+struct hk_link_stats {
+	u64 tx_msgs;
+	u64 tx_bytes;
+	u64 rx_msgs;
+	u64 rx_bytes;
+	u64 rx_stale;		/* dropped: other epoch */
+	u64 tx_queued;		/* now in the queues */
+	u64 rtt_ns_min;
+	u64 rtt_ns_last;
+	s64 tsc_offset;		/* peer's TSC minus ours, best estimate */
+	u64 tsc_error;		/* bound of its error in TSC ticks, grows with age */
+	u64 up_ms;
+};
+
+/**
+ * hk_link_create() - take over a connected socket and start the link
+ * @ops: calls upwards
+ * @cfg: parameters, copied
+ * @sock: connected stream socket; on success the link owns it (the reference to
+ *	its file is dropped when the link is freed)
+ *
+ * Sends HELLO and expects the peer's as the first message. Messages may be queued at
+ * once. All of @ops may be called before this function has returned.
+ * Context: process, may sleep.
+ * Return: the link with one reference for the caller, or ERR_PTR.
+ */
+struct hk_link *hk_link_create(const struct hk_link_ops *ops,
+			       const struct hk_link_cfg *cfg,
+			       struct socket *sock);
+
+/**
+ * hk_link_close() - end a link
+ * @link: link
+ * @why: told to ops->down and to the peer in a BYE; NULL: silently
+ *
+ * Returns when both threads have ended and ops->down has been called. Not to be
+ * called from the ops (return an error in ops->recv instead). Control messages
+ * queued before still go out when that works at once, pages do not. May be called
+ * by several at a time, and again.
+ * Context: process, sleeps; no lock of the caller's that the ops take; not from a
+ * WQ_MEM_RECLAIM workqueue.
+ */
+void hk_link_close(struct hk_link *link, const char *why);
+
+/**
+ * hk_link_fail() - ask for the end of a link from any context
+ * @link: link
+ * @why: text, copied
+ *
+ * The threads end soon and ops->down is called; the owner then still calls
+ * hk_link_close() (from a work of its own) to wait for the threads. The peer is
+ * told @why in a BYE.
+ * Context: any, also with interrupts off.
+ */
+void hk_link_fail(struct hk_link *link, const char *why);
+
+void hk_link_get(struct hk_link *link);
+void hk_link_put(struct hk_link *link);	/* any context; NULL is allowed */
+void *hk_link_priv(struct hk_link *link);
+u16 hk_link_peer(struct hk_link *link);
+/* HELLO was exchanged and the end has not begun */
+bool hk_link_is_up(struct hk_link *link);
+void hk_link_stats_get(struct hk_link *link, struct hk_link_stats *stats);
+
+/**
+ * hk_link_tsc_offset() - best estimate of the peer's TSC minus ours
+ * @link: link
+ * @error: out, may be NULL: bound of the error in ticks, or U64_MAX before the
+ *	first sample
+ * Context: any.
+ */
+s64 hk_link_tsc_offset(struct hk_link *link, u64 *error);
+
+/**
+ * hk_link_send() - queue a message
+ * @link: link, NULL is allowed and counts as down
+ * @msg: consumed in any case
+ *
+ * Context: any, also with interrupts off.
+ * Return: 0, or -ENOTCONN when the link is down.
+ */
+int hk_link_send(struct hk_link *link, struct hk_msg *msg);
+
+/**
+ * hk_link_echo() - measure round trips in the kernel, one at a time
+ * @link: link
+ * @req_len: body of the request, at least sizeof(struct hk_wire_echo)
+ * @reply_len: body of the reply, likewise; ignored with @reply_page
+ * @reply_page: the reply carries a 4 KiB page
+ * @nr: how many
+ * @ns: out: @nr times in nanoseconds, until the caller runs again
+ * Context: process; killable; ends when the link does.
+ * Return: 0 or negative errno: -EINVAL sizes, -ENOTCONN link not up, -ETIMEDOUT no
+ * answer within dead_ms, -EINTR killed
+ */
+int hk_link_echo(struct hk_link *link, u32 req_len, u32 reply_len,
+		 bool reply_page, u32 nr, u64 *ns);
+
+/**
+ * hk_msg_alloc() - a message with room for its body, zeroed
+ * @type: enum hk_msg_type; the lane follows from it
+ * @vm: VM id or 0
+ * @len: bytes of body, within the bounds of the type
+ * @gfp: GFP_ATOMIC where needed
+ * Return: message or NULL
+ */
+struct hk_msg *hk_msg_alloc(u8 type, u32 vm, u32 len, gfp_t gfp);
+
+/**
+ * hk_msg_free() - free a message and drop its page
+ * @msg: message or NULL
+ * Context: any, also with interrupts off.
+ */
+void hk_msg_free(struct hk_msg *msg);
+
+/* Name of a message type for logs, never NULL */
+const char *hk_msg_name(u8 type);
+
+#endif /* HK_FABRIC_LINK_H */

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every structure and limit of the wire
+ *
+ * Little endian, naturally aligned, reserved fields sent as zero and checked to
+ * be zero, variable tail last. Pure: included by user space (codec tests) too.
+ */
+#ifndef HK_FABRIC_MSG_H
+#define HK_FABRIC_MSG_H
+
+#include <linux/types.h>
+#ifdef __KERNEL__
+#include <linux/build_bug.h>
+#else
+#include <assert.h>
+#endif
+
+#define HK_WIRE_MAGIC		0x4b48	/* "HK" */
+#define HK_WIRE_VERSION		1
+
+/* Longest body of any message, without the page that may follow it */
+#define HK_WIRE_BODY_MAX	32768
+#define HK_WIRE_PAGE_SIZE	4096
+
+/**
+ * enum hk_lane - messages of one lane stay in order; a lower lane goes first
+ * @HK_LANE_CONTROL: heartbeats, interrupts, vCPU state, exits
+ * @HK_LANE_PAGE: the page protocol, with and without data
+ */
+enum hk_lane {
+	HK_LANE_CONTROL = 0,
+	HK_LANE_PAGE,
+	HK_LANE_NR
+};
+
+/**
+ * enum hk_msg_type - what a message is; a number once used keeps its meaning
+ * @HK_MSG_HELLO: both ways, first on a link (v1)
+ * @HK_MSG_PING: both ways, heartbeat and clock sample (v1)
+ * @HK_MSG_PONG: answer to PING (v1)
+ * @HK_MSG_ECHO: both ways, measures the link: asks for a reply of given size (v1)
+ * @HK_MSG_ECHO_REPLY: answer to ECHO (v1)
+ * @HK_MSG_BYE: both ways, orderly end of the link with a reason (v1)
+ * @HK_MSG_PAGE: page protocol, struct hk_wire_page_msg [+ page] (v1)
+ * @HK_MSG_SPILL: node over its budget -> node with room: take these pages (v1)
+ * @HK_MSG_VM_DEAD: any -> all members: the guest is stopped, reason text (v1)
+ * @HK_MSG_VM_CONFIG: origin -> replica: one section of what KVM was told (v1)
+ * @HK_MSG_REPLICA_READY: replica -> all: may take this vCPU (v1)
+ * @HK_MSG_VM_CONFIG_ACK: replica -> origin: applied up to here (v1)
+ * @HK_MSG_VCPU_STATE: resident -> target: the state of a vCPU (v1)
+ * @HK_MSG_VCPU_TAKEN: target -> source and all: it runs here now, or not (v1)
+ * @HK_MSG_VCPU_MOVE: any -> resident: please move to this node (v1)
+ * @HK_MSG_VCPU_IRQ: any -> resident: an interrupt for a vCPU (v1)
+ * @HK_MSG_VCPU_EXIT: resident -> origin: exit that the VMM must serve (v1)
+ * @HK_MSG_VCPU_EXIT_DONE: origin -> resident: its result (v1)
+ * @HK_MSG_VCPU_IDENT: resident -> all: identity of its LAPIC changed (v1)
+ * @HK_MSG_VCPU_MOVED: resident -> asker: result of VCPU_MOVE (v1)
+ */
+enum hk_msg_type {
+	HK_MSG_NONE = 0,
+	HK_MSG_HELLO = 1,
+	HK_MSG_PING = 2,
+	HK_MSG_PONG = 3,
+	HK_MSG_ECHO = 4,
+	HK_MSG_ECHO_REPLY = 5,
+	HK_MSG_BYE = 6,
+	HK_MSG_PAGE = 16,
+	HK_MSG_SPILL = 17,
+	HK_MSG_VM_DEAD = 32,
+	HK_MSG_VM_CONFIG = 33,
+	HK_MSG_REPLICA_READY = 34,
+	HK_MSG_VM_CONFIG_ACK = 35,
+	HK_MSG_VCPU_STATE = 48,
+	HK_MSG_VCPU_TAKEN = 49,
+	HK_MSG_VCPU_MOVE = 50,
+	HK_MSG_VCPU_IRQ = 51,
+	HK_MSG_VCPU_EXIT = 52,
+	HK_MSG_VCPU_EXIT_DONE = 53,
+	HK_MSG_VCPU_IDENT = 54,
+	HK_MSG_VCPU_MOVED = 55,
+	HK_MSG_NR = 64
+};
+
+/* The body is followed by one page of HK_WIRE_PAGE_SIZE bytes */
+#define HK_WIRE_F_PAGE		0x01
+
+/**
+ * struct hk_wire_hdr - opens every message
+ * @magic: HK_WIRE_MAGIC
+ * @version: HK_WIRE_VERSION
+ * @type: enum hk_msg_type
+ * @len: bytes of body that follow, without the page
+ * @from: node id of the sender
+ * @lane: enum hk_lane
+ * @flags: HK_WIRE_F_*
+ * @epoch: membership generation of the sender
+ * @vm: id of the VM this is about, 0 for the link itself
+ * @seq: counts messages of this link and direction from 1
+ * @reserved: zero
+ */
+struct hk_wire_hdr {
+	__le16 magic;
+	__u8 version;
+	__u8 type;
+	__le32 len;
+	__le16 from;
+	__u8 lane;
+	__u8 flags;
+	__le32 epoch;
+	__le32 vm;
+	__le32 reserved;
+	__le64 seq;
+};
+
+/**
+ * struct hk_wire_hello - body of HK_MSG_HELLO
+ * @version_min: lowest wire version the sender speaks
+ * @version_max: highest
+ * @node: sender
+ * @features: none defined yet, zero
+ * @cluster: cluster identity, must be equal on both ends
+ */
+struct hk_wire_hello {
+	__u8 version_min;
+	__u8 version_max;
+	__le16 node;
+	__le32 features;
+	__u8 cluster[16];
+};
+
+/**
+ * struct hk_wire_ping - body of HK_MSG_PING and HK_MSG_PONG
+ * @t_sent: TSC of the pinging host when PING left
+ * @t_peer: in PONG: TSC of the answering host
+ * @used: pages of RAM that the sender uses of its budget
+ * @budget: pages that the sender contributes
+ */
+struct hk_wire_ping {
+	__le64 t_sent;
+	__le64 t_peer;
+	__le64 used;
+	__le64 budget;
+};
+
+/**
+ * struct hk_wire_echo - body of HK_MSG_ECHO, padded to the size asked for, and
+ * of HK_MSG_ECHO_REPLY
+ * @cookie: given back
+ * @reply_len: bytes of body wanted in the reply, or with @reply_page a page
+ * @reply_page: 1: the reply carries a page
+ */
+struct hk_wire_echo {
+	__le64 cookie;
+	__le32 reply_len;
+	__le32 reply_page;
+};
+
+/* How the content of a page travels */
+enum hk_wire_content {
+	HK_CONTENT_NONE = 0,	/* none */
+	HK_CONTENT_PAGE = 1,	/* HK_WIRE_F_PAGE, 4096 bytes behind the body */
+	HK_CONTENT_FILL = 2,	/* @fill repeated 512 times */
+};
+
+/**
+ * struct hk_wire_page_msg - body of HK_MSG_PAGE, see struct hk_dmsg
+ * @gfn: page of guest RAM
+ * @fill: for HK_CONTENT_FILL
+ * @req: node
+ * @acks: count
+ * @dtype: enum hk_dmsg_type
+ * @dflags: HK_DMSG_F_*
+ * @content: enum hk_wire_content
+ * @reserved: zero
+ */
+struct hk_wire_page_msg {
+	__le64 gfn;
+	__le64 fill;
+	__le16 req;
+	__le16 acks;
+	__u8 dtype;
+	__u8 dflags;
+	__u8 content;
+	__u8 reserved;
+};
+
+#define HK_SPILL_MAX	64
+
+/**
+ * struct hk_wire_spill - body of HK_MSG_SPILL
+ * @nr: entries in @gfn, 1 to HK_SPILL_MAX
+ * @reserved: zero
+ * @gfn: pages the receiver is asked to take over, if it has room
+ */
+struct hk_wire_spill {
+	__le32 nr;
+	__le32 reserved;
+	__le64 gfn[];
+};
+
+#define HK_REASON_MAX	192	/* with the closing NUL */
+
+/**
+ * struct hk_wire_text - body of HK_MSG_VM_DEAD and HK_MSG_BYE
+ * @node: node that noticed
+ * @reserved: zero
+ * @text: why, NUL-terminated
+ */
+struct hk_wire_text {
+	__le16 node;
+	__u8 reserved[6];
+	char text[HK_REASON_MAX];
+};
+
+static_assert(sizeof(struct hk_wire_hdr) == 32);
+static_assert(sizeof(struct hk_wire_hello) == 24);
+static_assert(sizeof(struct hk_wire_ping) == 32);
+static_assert(sizeof(struct hk_wire_echo) == 16);
+static_assert(sizeof(struct hk_wire_page_msg) == 24);
+static_assert(sizeof(struct hk_wire_text) == 8 + HK_REASON_MAX);
+
+/* A page may follow the body of this type */
+#define HK_TYPE_F_PAGE	0x01
+/* About one VM: the header's vm is not 0. Without: about the link, vm is 0 */
+#define HK_TYPE_F_VM	0x02
+
+/**
+ * struct hk_wire_type - what the header of one message type may say
+ * @name: for logs and traces
+ * @lane: enum hk_lane
+ * @flags: HK_TYPE_F_*
+ * @min: shortest body
+ * @max: longest body
+ */
+struct hk_wire_type {
+	const char *name;
+	__u8 lane;
+	__u8 flags;
+	__u32 min;
+	__u32 max;
+};
+
+const struct hk_wire_type *hk_wire_type(__u8 type);
+int hk_wire_hdr_check(const struct hk_wire_hdr *hdr, __u16 peer,
+		      const char **why);
+int hk_wire_hello_check(const struct hk_wire_hello *hello, __u16 peer,
+			const __u8 *cluster, const char **why);
+int hk_wire_echo_check(const struct hk_wire_echo *echo, const char **why);
+void hk_wire_text_get(const struct hk_wire_text *text, char *out);
+
+#endif /* HK_FABRIC_MSG_H */
