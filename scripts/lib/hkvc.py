@@ -19,6 +19,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), '..', '..'))
@@ -382,15 +383,35 @@ class Cluster:
             raise Error('HKVC_NET must be auto, bridge or mcast')
         self.state['net'] = mode
 
+    def ns_clear(self):
+        """Remove the namespace and what a crashed command left in it.
+
+        Own processes are told by the directory they work in; gives the ids
+        of others, which are left alone.
+        """
+        others = []
+        if not os.path.exists('/run/netns/' + self.ns):
+            return others
+        for pid in map(int, run('ip', 'netns', 'pids', self.ns,
+                                check=False).split()):
+            start = start_time(pid)
+            try:
+                mine = os.readlink('/proc/%d/cwd' % pid) == self.dir
+            except OSError:
+                continue
+            if start and not (mine and end({'pid': pid, 'start': start})):
+                others.append(str(pid))
+        if not others:
+            run('ip', 'netns', 'del', self.ns)
+        return others
+
     def net_up_bridge(self):
         ns = self.ns
-        if os.path.exists('/run/netns/' + ns):
-            pids = run('ip', 'netns', 'pids', ns).split()
-            if pids:
-                raise Error('namespace %s is in use by process %s, not of '
-                            'this directory: choose another --name'
-                            % (ns, ' '.join(pids)))
-            run('ip', 'netns', 'del', ns)
+        others = self.ns_clear()
+        if others:
+            raise Error('namespace %s is in use by process %s, not of this '
+                        'directory: choose another --name'
+                        % (ns, ' '.join(others)))
         run('ip', 'netns', 'add', ns)
         lines = ['link set lo up',
                  'link add br-fab type bridge stp_state 0 forward_delay 0 '
@@ -439,13 +460,10 @@ class Cluster:
                 'virtio-net-pci,netdev=mgm,romfile=,mac=' + mac(0x78, n)]
 
     def net_down(self):
-        if os.path.exists('/run/netns/' + self.ns):
-            pids = run('ip', 'netns', 'pids', self.ns, check=False).split()
-            if pids:
-                say('warning: processes %s are in namespace %s still, kept'
-                    % (' '.join(pids), self.ns))
-                return
-            run('ip', 'netns', 'del', self.ns, check=False)
+        others = self.ns_clear()
+        if others:
+            say('warning: namespace %s kept, process %s is in it'
+                % (self.ns, ' '.join(others)))
 
     def in_ns(self):
         if self.state['net'] == 'bridge':
@@ -715,16 +733,46 @@ class Cluster:
                              'ProxyCommand=false']
                 + (['-tt'] if tty else ['-T']) + [base[-1], wrapped])
 
+    @contextlib.contextmanager
+    def watched(self, n):
+        """While inside, the death of host n ends the commands on it: a dead
+        host sends nothing by which ssh could tell."""
+        h = self.host(n)
+        if h.get('paused'):
+            raise Error('host %d is paused' % n)
+        try:
+            fd = os.pidfd_open(h['proc']['pid'])
+        except ProcessLookupError:
+            raise Error('host %d is not running' % n) from None
+        r, w = os.pipe()
+
+        def watch():
+            p = select.poll()
+            p.register(fd, select.POLLIN)
+            p.register(r, select.POLLHUP)
+            if any(f == fd for f, _ in p.poll()):
+                self.ssh_drop(n)
+        t = threading.Thread(target=watch, daemon=True)
+        t.start()
+        try:
+            yield
+        finally:
+            os.close(w)
+            t.join()
+            os.close(r)
+            os.close(fd)
+
     def remote(self, n, command, **kw):
         """Run a command line on host n; gives the CompletedProcess.
 
         255 is ssh's own when the connection is gone, else the command's.
         """
-        if not self.ssh_live(n):
-            self.ssh_master(n)
         kw.setdefault('stdin', subprocess.DEVNULL)
         tty = kw.pop('tty', False)
-        p = subprocess.run(self.ssh_cmd(n, command, tty), **kw)
+        with self.watched(n):
+            if not self.ssh_live(n):
+                self.ssh_master(n)
+            p = subprocess.run(self.ssh_cmd(n, command, tty), **kw)
         if p.returncode == 255 and not self.ssh_check(n):
             self.ssh_drop(n)
             raise Error('host %d: connection lost' % n)
