@@ -356,6 +356,9 @@ class Cluster:
     def select(self, spec):
         """Hosts of '2', '1,3' or 'all' (those that run)."""
         self.need_up()
+        if not self.state['ready']:
+            raise Error('cluster %s is not up yet, or its start was broken off'
+                        % self.name)
         if spec == 'all':
             return [n for n in self.numbers() if alive(self.host(n)['proc'])]
         out = []
