@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Directory: each transaction, what is refused, who is served next
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "../../dsm/directory.h"
+#include "show.h"
+#include "tap.h"
+
+#define GFN	0xfedcba987ULL
+#define HOME	1
+#define HAVE	HK_DMSG_F_HAVE
+#define N(_n)	hk_node_bit(_n)
+
+static_assert(sizeof(struct hk_dir) == 16, "a directory entry is 16 bytes");
+
+struct dir_case {
+	const char *name;
+	struct hk_dir dir;
+	struct hk_dir_wait wait;
+	u16 from;
+	u8 type;
+	u8 flags;
+	u16 req;
+	int ret;
+	struct hk_dir dir_next;
+	struct hk_dir_wait wait_next;
+	const char *out;
+};
+
+#define GET_S(_from) .from = (_from), .type = HK_DMSG_GET_S
+#define GET_X(_from) .from = (_from), .type = HK_DMSG_GET_X
+#define DONE(_from, _req) \
+	.from = (_from), .type = HK_DMSG_DONE, .req = (_req)
+#define DIR(...) .dir = { __VA_ARGS__ }
+#define DIR_NEXT(...) .dir_next = { __VA_ARGS__ }
+#define WAIT(...) .wait = { __VA_ARGS__ }
+#define WAIT_NEXT(...) .wait_next = { __VA_ARGS__ }
+
+static const struct dir_case cases[] = {
+	{ "first touch, read", GET_S(3), DIR_NEXT(.owner = 3),
+	  .out = "GRANT_X>3 NO_DONE" },
+	{ "first touch, write", GET_X(3), DIR_NEXT(.owner = 3),
+	  .out = "GRANT_X>3 NO_DONE" },
+	{ "first touch by home", GET_X(HOME), DIR_NEXT(.owner = HOME),
+	  .out = "GRANT_X>1 NO_DONE" },
+
+	{ "read", DIR(.owner = 2), GET_S(3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3),
+	  .out = "FWD_S>2 req 3" },
+	{ "read, home owns", DIR(.owner = HOME), GET_S(3),
+	  DIR_NEXT(.owner = HOME, .sharers = N(3), .busy = 3),
+	  .out = "FWD_S>1 req 3" },
+	{ "read by a second sharer", DIR(.owner = 2, .sharers = N(3)),
+	  GET_S(4), DIR_NEXT(.owner = 2, .sharers = N(3) | N(4), .busy = 4),
+	  .out = "FWD_S>2 req 4" },
+	{ "read by a sharer that dropped its copy",
+	  DIR(.owner = 2, .sharers = N(3)), GET_S(3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3),
+	  .out = "FWD_S>2 req 3" },
+
+	{ "write, one owner", DIR(.owner = 2), GET_X(3),
+	  DIR_NEXT(.owner = 3, .busy = 3), .out = "FWD_X>2 req 3" },
+	{ "write, owner and sharers", DIR(.owner = 2, .sharers = N(4) | N(63)),
+	  GET_X(3), DIR_NEXT(.owner = 3, .busy = 3),
+	  .out = "INV>4+63 req 3, FWD_X>2 req 3 acks 2" },
+	{ "write by a sharer that dropped its copy",
+	  DIR(.owner = 2, .sharers = N(3) | N(4)), GET_X(3),
+	  DIR_NEXT(.owner = 3, .busy = 3),
+	  .out = "INV>4 req 3, FWD_X>2 req 3 acks 1" },
+	{ "write, owner among the sharers", DIR(.owner = 2, .sharers = N(2) | N(4)),
+	  GET_X(3), DIR_NEXT(.owner = 3, .busy = 3),
+	  .out = "INV>4 req 3, FWD_X>2 req 3 acks 1" },
+	{ "write, copy lost to an earlier writer", DIR(.owner = 2), GET_X(3),
+	  .flags = HAVE, DIR_NEXT(.owner = 3, .busy = 3),
+	  .out = "FWD_X>2 req 3" },
+
+	{ "upgrade of a sharer", DIR(.owner = 2, .sharers = N(3) | N(4)),
+	  GET_X(3), .flags = HAVE, DIR_NEXT(.owner = 3, .busy = 3),
+	  .out = "INV>2+4 req 3, GRANT_X>3 acks 2 HAVE" },
+	{ "upgrade of the owner", DIR(.owner = 2, .sharers = N(3) | N(4)),
+	  GET_X(2), .flags = HAVE, DIR_NEXT(.owner = 2, .busy = 2),
+	  .out = "INV>3-4 req 2, GRANT_X>2 acks 2 HAVE" },
+	{ "upgrade of home", DIR(.owner = HOME, .sharers = N(3)), GET_X(HOME),
+	  .flags = HAVE, DIR_NEXT(.owner = HOME, .busy = HOME),
+	  .out = "INV>3 req 1, GRANT_X>1 acks 1 HAVE" },
+	{ "upgrade, no other copy", DIR(.owner = 2), GET_X(2), .flags = HAVE,
+	  DIR_NEXT(.owner = 2), .out = "GRANT_X>2 HAVE NO_DONE" },
+	{ "upgrade, all others",
+	  DIR(.owner = HOME, .sharers = ~(u64)0 << 2), GET_X(63),
+	  .flags = HAVE, DIR_NEXT(.owner = 63, .busy = 63),
+	  .out = "INV>1-62 req 63, GRANT_X>63 acks 62 HAVE" },
+
+	{ "read waits", DIR(.owner = 2, .busy = 2), GET_S(3),
+	  DIR_NEXT(.owner = 2, .busy = 2), WAIT_NEXT(.rd = N(3)), .out = "" },
+	{ "write waits", DIR(.owner = 2, .busy = 2), GET_X(3),
+	  DIR_NEXT(.owner = 2, .busy = 2), WAIT_NEXT(.wr = N(3)), .out = "" },
+	{ "upgrade waits", DIR(.owner = 2, .sharers = N(3) | N(4), .busy = 4),
+	  GET_X(3), .flags = HAVE,
+	  DIR_NEXT(.owner = 2, .sharers = N(3) | N(4), .busy = 4),
+	  WAIT_NEXT(.wr = N(3), .have = N(3)), .out = "" },
+	{ "HAVE of a read means nothing", DIR(.owner = 2, .busy = 2),
+	  GET_S(3), .flags = HAVE, DIR_NEXT(.owner = 2, .busy = 2),
+	  WAIT_NEXT(.rd = N(3)), .out = "" },
+	{ "requester asks again before home's own DONE for it",
+	  DIR(.owner = HOME, .sharers = N(3), .busy = 3), GET_X(3),
+	  .flags = HAVE, DIR_NEXT(.owner = HOME, .sharers = N(3), .busy = 3),
+	  WAIT_NEXT(.wr = N(3), .have = N(3)), .out = "" },
+
+	{ "done", DIR(.owner = 3, .busy = 3), DONE(3, 3),
+	  DIR_NEXT(.owner = 3), .out = "" },
+	{ "home is done for another",
+	  DIR(.owner = HOME, .sharers = N(3), .busy = 3), DONE(HOME, 3),
+	  DIR_NEXT(.owner = HOME, .sharers = N(3)), .out = "" },
+	{ "done, a reader waits", DIR(.owner = 3, .busy = 3),
+	  WAIT(.rd = N(2), .last = 5), DONE(3, 3),
+	  DIR_NEXT(.owner = 3, .sharers = N(2), .busy = 2),
+	  .out = "FWD_S>3 req 2" },
+	{ "done, a writer waits", DIR(.owner = 3, .busy = 3),
+	  WAIT(.wr = N(2)), DONE(3, 3), DIR_NEXT(.owner = 2, .busy = 2),
+	  .out = "FWD_X>3 req 2" },
+	{ "done, an upgrade waits and the copy is still there",
+	  DIR(.owner = 2, .sharers = N(3) | N(4), .busy = 4),
+	  WAIT(.wr = N(3), .have = N(3)), DONE(4, 4),
+	  DIR_NEXT(.owner = 3, .busy = 3),
+	  .out = "INV>2+4 req 3, GRANT_X>3 acks 2 HAVE" },
+	{ "done, an upgrade waits and the copy is gone",
+	  DIR(.owner = 4, .busy = 4), WAIT(.wr = N(3), .have = N(3)),
+	  DONE(4, 4), DIR_NEXT(.owner = 3, .busy = 3),
+	  .out = "FWD_X>4 req 3" },
+	{ "an upgrade without a HAVE of its own takes nobody else's",
+	  DIR(.owner = 2, .sharers = N(3) | N(4), .busy = 4),
+	  WAIT(.wr = N(3) | N(5), .have = N(5), .last = 2), DONE(4, 4),
+	  DIR_NEXT(.owner = 3, .busy = 3),
+	  WAIT_NEXT(.wr = N(5), .have = N(5), .last = 3),
+	  .out = "INV>4 req 3, FWD_X>2 req 3 acks 1" },
+	{ "next higher id, reader or writer", DIR(.owner = 3, .busy = 3),
+	  WAIT(.rd = N(2) | N(63), .wr = N(5), .last = 3), DONE(3, 3),
+	  DIR_NEXT(.owner = 5, .busy = 5),
+	  WAIT_NEXT(.rd = N(2) | N(63), .last = 5), .out = "FWD_X>3 req 5" },
+	{ "wraps around", DIR(.owner = 3, .busy = 3),
+	  WAIT(.rd = N(2), .wr = N(63), .last = 63), DONE(3, 3),
+	  DIR_NEXT(.owner = 3, .sharers = N(2), .busy = 2),
+	  WAIT_NEXT(.wr = N(63), .last = 2), .out = "FWD_S>3 req 2" },
+	{ "no NO_DONE while somebody waits: nobody would start him",
+	  DIR(.owner = 2, .busy = 3),
+	  WAIT(.wr = N(2), .have = N(2), .rd = N(4)), DONE(3, 3),
+	  DIR_NEXT(.owner = 2, .busy = 2), WAIT_NEXT(.rd = N(4), .last = 2),
+	  .out = "GRANT_X>2 HAVE" },
+
+	{ "refused: the owner has nothing to read", DIR(.owner = 2), GET_S(2),
+	  .ret = -EPROTO },
+	{ "refused: the owner has nothing to write", DIR(.owner = 2), GET_X(2),
+	  .ret = -EPROTO },
+	{ "refused: busy, the owner has nothing",
+	  DIR(.owner = 2, .sharers = N(3), .busy = 3), GET_X(2),
+	  .ret = -EPROTO },
+	{ "refused: second request of a reader", DIR(.owner = 2, .busy = 2),
+	  WAIT(.rd = N(3)), GET_X(3), .ret = -EPROTO },
+	{ "refused: second request of a writer", DIR(.owner = 2, .busy = 2),
+	  WAIT(.wr = N(3)), GET_S(3), .ret = -EPROTO },
+	{ "refused: DONE and nothing is under way", DIR(.owner = 2),
+	  DONE(3, 3), .ret = -EPROTO },
+	{ "refused: DONE of nobody", DIR(.owner = 2), DONE(HOME, HK_NODE_NONE),
+	  .ret = -EPROTO },
+	{ "refused: DONE of a node that did not ask",
+	  DIR(.owner = 3, .busy = 3), DONE(4, 4), .ret = -EPROTO },
+	{ "refused: DONE in another's name", DIR(.owner = 3, .busy = 3),
+	  DONE(4, 3), .ret = -EPROTO },
+	{ "refused: from nobody", GET_S(HK_NODE_NONE), .ret = -EPROTO },
+	{ "refused: from a node that cannot be", GET_S(HK_MAX_NODES),
+	  .ret = -EPROTO },
+};
+
+static bool run(const struct dir_case *c)
+{
+	const struct hk_dmsg msg = {
+		.gfn = GFN,
+		.to = hk_node_bit(HOME),
+		.from = c->from,
+		.req = c->req,
+		.type = c->type,
+		.flags = c->flags,
+	};
+	struct hk_dir dir = c->dir;
+	struct hk_dir_wait wait = c->wait;
+	const struct hk_dir *dir_want = c->ret ? &c->dir : &c->dir_next;
+	const struct hk_dir_wait *wait_want = c->ret ? &c->wait : &c->wait_next;
+	const char *out_want = c->ret ? "" : c->out;
+	struct hk_out out = { 0 };
+	char buf[512];
+	unsigned int i;
+	int ret;
+
+	ret = hk_dir_step(HOME, &dir, &wait, &msg, &out);
+	show_out(&out, buf, sizeof(buf));
+	for (i = 0; i < out.nr; i++)
+		if (out.msg[i].gfn != GFN || out.msg[i].from != HOME)
+			return false;
+	if (ret == c->ret && !strcmp(buf, out_want) && !out.act &&
+	    !memcmp(&dir, dir_want, sizeof(dir)) &&
+	    wait.rd == wait_want->rd && wait.wr == wait_want->wr &&
+	    wait.have == wait_want->have && wait.last == wait_want->last)
+		return true;
+	tap_diag("returns %d \"%s\", owner %u sharers %llx busy %u", ret, buf,
+		 dir.owner, dir.sharers, dir.busy);
+	tap_diag("wait rd %llx wr %llx have %llx last %u", wait.rd, wait.wr,
+		 wait.have, wait.last);
+	tap_diag("expected %d \"%s\"", c->ret, out_want);
+	return false;
+}
+
+static void test_types(void)
+{
+	struct hk_dir dir = { .owner = 2, .busy = 3 }, dir_old = dir;
+	struct hk_dir_wait wait = { 0 };
+	struct hk_out out = { 0 };
+	struct hk_dmsg msg = { .gfn = GFN, .from = 3, .req = 3 };
+	unsigned int type;
+	bool ok = true;
+
+	for (type = 0; type < 256; type++) {
+		if (type == HK_DMSG_GET_S || type == HK_DMSG_GET_X ||
+		    type == HK_DMSG_DONE)
+			continue;
+		msg.type = type;
+		ok &= hk_dir_step(HOME, &dir, &wait, &msg, &out) == -EPROTO;
+	}
+	tap_ok(ok && !memcmp(&dir, &dir_old, sizeof(dir)) && !out.nr &&
+	       hk_dir_wait_empty(&wait), "all other messages refused");
+
+	msg.type = HK_DMSG_DONE;
+	out.nr = HK_OUT_MAX - 1;
+	tap_ok(hk_dir_step(HOME, &dir, &wait, &msg, &out) == -EPROTO &&
+	       dir.busy == 3, "no room for messages");
+}
+
+static bool ask(struct hk_dir *dir, struct hk_dir_wait *wait, u16 node)
+{
+	struct hk_out out = { 0 };
+	struct hk_dmsg msg = {
+		.gfn = GFN,
+		.from = node,
+		.type = node & 1 ? HK_DMSG_GET_X : HK_DMSG_GET_S,
+		.flags = dir->owner == node ? HAVE : 0,
+	};
+
+	return !hk_dir_step(HOME, dir, wait, &msg, &out);
+}
+
+/*
+ * All nodes ask, the odd ones to write, and each that was served asks again at
+ * once. Nobody may be passed twice by another.
+ */
+static void test_fair(void)
+{
+	struct hk_dir dir = { .owner = HOME };
+	struct hk_dir_wait wait = { 0 };
+	unsigned int served[HK_MAX_NODES] = { 0 }, round, least, most;
+	struct hk_out out;
+	bool ok = true;
+	u16 node;
+
+	for (node = 2; node < HK_MAX_NODES; node++)
+		ok &= ask(&dir, &wait, node);
+	for (round = 0; round < 1000 && ok; round++) {
+		struct hk_dmsg msg = {
+			.gfn = GFN,
+			.from = dir.busy,
+			.req = dir.busy,
+			.type = HK_DMSG_DONE,
+		};
+
+		node = dir.busy;
+		served[node]++;
+		out = (struct hk_out){ 0 };
+		ok &= !hk_dir_step(HOME, &dir, &wait, &msg, &out);
+		ok &= ask(&dir, &wait, node);
+		least = ~0u;
+		most = 0;
+		for (node = 2; node < HK_MAX_NODES; node++) {
+			if (served[node] < least)
+				least = served[node];
+			if (served[node] > most)
+				most = served[node];
+		}
+		ok &= most - least <= 1;
+	}
+	tap_ok(ok && round == 1000, "62 nodes at one page are served in turn");
+}
+
+static u64 rnd(void)
+{
+	static u64 x = 88172645463325252ULL;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return x;
+}
+
+/* Whatever comes: refused without a trace, or messages that make sense */
+static void test_noise(void)
+{
+	unsigned int round, i, taken = 0;
+	bool ok = true;
+
+	for (round = 0; round < 1000000 && ok; round++) {
+		u64 nodes = (rnd() & rnd()) & ~(u64)1;
+		struct hk_dir dir = {
+			.owner = rnd() % HK_MAX_NODES,
+			.busy = rnd() & 1 ? rnd() % HK_MAX_NODES : 0,
+		};
+		struct hk_dir_wait wait = { 0 };
+		struct hk_dmsg msg = {
+			.gfn = GFN,
+			.from = rnd() % (HK_MAX_NODES + 4),
+			.req = rnd() & 1 ? dir.busy : rnd() % 256,
+			.acks = rnd() % 256,
+			.type = rnd() % (HK_DMSG_NR + 2),
+			.flags = rnd() & 1 ? 0 : rnd() % 256,
+		};
+		struct hk_out out = { 0 };
+		struct hk_dir dir_old;
+		struct hk_dir_wait wait_old;
+		int ret;
+
+		if (rnd() & 1)
+			msg.from = msg.req;
+		if (dir.owner) {
+			dir.sharers = nodes & ~hk_node_bit(dir.owner);
+			/* whoever waits is not the owner, or was refused */
+			nodes = dir.busy ? ~(hk_node_bit(dir.owner) | 1) : 0;
+			wait.rd = nodes & rnd() & rnd();
+			wait.wr = nodes & rnd() & ~wait.rd;
+			wait.have = wait.wr & rnd();
+			wait.last = rnd() % HK_MAX_NODES;
+		} else {
+			dir.busy = 0;
+		}
+		dir_old = dir;
+		wait_old = wait;
+		ret = hk_dir_step(HOME, &dir, &wait, &msg, &out);
+		if (ret) {
+			ok &= ret == -EPROTO && !out.nr && !out.act &&
+			      !memcmp(&dir, &dir_old, sizeof(dir)) &&
+			      !memcmp(&wait, &wait_old, sizeof(wait));
+			continue;
+		}
+		taken++;
+		ok &= out.nr <= 2 && !out.act && dir.owner < HK_MAX_NODES &&
+		      dir.busy < HK_MAX_NODES && !dir.reserved &&
+		      !((wait.rd | wait.wr) & 1) && !(wait.rd & wait.wr) &&
+		      !(wait.have & ~wait.wr) &&
+		      (dir.busy || hk_dir_wait_empty(&wait)) &&
+		      !(dir.sharers & hk_node_bit(dir.owner));
+		for (i = 0; i < out.nr; i++)
+			ok &= out.msg[i].to && !(out.msg[i].to & 1) &&
+			      out.msg[i].acks <= HK_MAX_NODES - 2 &&
+			      !(out.msg[i].to & hk_node_bit(out.msg[i].req));
+	}
+	tap_ok(ok && taken > 1000, "a million messages at random");
+}
+
+void test_directory(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		tap_ok(run(&cases[i]), "%s", cases[i].name);
+	test_types();
+	test_fair();
+	test_noise();
+}

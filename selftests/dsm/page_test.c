@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Page state machine: every cell of the table, each message that a faulty peer
+ * could send, counting of ACKs
+ *
+ * The expectations are written down a second time here, from the protocol
+ * description rather than from the table.
+ */
+#include <string.h>
+
+#include "../../dsm/page.h"
+#include "show.h"
+#include "tap.h"
+
+#define GFN	0x12345678aULL
+#define HOME	1
+#define SELF	2
+#define REQ	3
+#define PEER	4
+#define ALL	(HK_MAX_NODES - 2)
+
+struct page_case {
+	const char *name;
+	u16 self;			/* 0: SELF */
+	u8 state;
+	struct hk_page_ctx ctx;
+	u8 ev;
+	struct {
+		u16 from;		/* 0: HOME */
+		u16 req;
+		u16 acks;
+		u8 flags;
+	} msg;
+	u8 next;
+	struct hk_page_ctx ctx_next;
+	const char *out;
+};
+
+#define ST(_s)		.state = HK_PG_##_s
+#define EV(_e)		.ev = HK_EV_##_e
+#define TO(_s)		.next = HK_PG_##_s
+#define HAVE		HK_DMSG_F_HAVE
+#define NO_DONE		HK_DMSG_F_NO_DONE
+#define RECALL(_t, _acks) \
+	{ .recall_req = REQ, .recall_acks = (_acks), \
+	  .recall_type = HK_DMSG_##_t }
+
+static const struct page_case cases[] = {
+	/* faults that ask home */
+	{ "read of nothing", ST(INVALID), EV(READ), TO(INVALID_RD),
+	  .out = "GET_S>1" },
+	{ "write of nothing", ST(INVALID), EV(WRITE), TO(INVALID_WR),
+	  .out = "GET_X>1" },
+	{ "write of a read copy", ST(SHARED), EV(WRITE), TO(SHARED_WR),
+	  .out = "GET_X>1 HAVE" },
+	{ "write by the owner", ST(OWNED), EV(WRITE), TO(OWNED_WR),
+	  .out = "GET_X>1 HAVE" },
+	{ "home reads", .self = HOME, ST(INVALID), EV(READ), TO(INVALID_RD),
+	  .out = "GET_S>1" },
+
+	/* faults that need nothing, or wait for what is under way */
+	{ "-", ST(SHARED), EV(READ), TO(SHARED), .out = "" },
+	{ "-", ST(OWNED), EV(READ), TO(OWNED), .out = "" },
+	{ "-", ST(EXCLUSIVE), EV(READ), TO(EXCLUSIVE), .out = "" },
+	{ "-", ST(EXCLUSIVE), EV(WRITE), TO(EXCLUSIVE), .out = "" },
+	{ "-", ST(INVALID_RD), EV(READ), TO(INVALID_RD), .out = "" },
+	{ "-", ST(INVALID_RD), EV(WRITE), TO(INVALID_RD), .out = "" },
+	{ "-", ST(INVALID_WR), EV(READ), TO(INVALID_WR), .out = "" },
+	{ "-", ST(INVALID_WR), EV(WRITE), TO(INVALID_WR), .out = "" },
+	{ "-", ST(SHARED_WR), EV(READ), TO(SHARED_WR), .out = "" },
+	{ "-", ST(SHARED_WR), EV(WRITE), TO(SHARED_WR), .out = "" },
+	{ "-", ST(OWNED_WR), EV(READ), TO(OWNED_WR), .out = "" },
+	{ "-", ST(OWNED_WR), EV(WRITE), TO(OWNED_WR), .out = "" },
+	{ "-", ST(SHARED_TAKE), EV(READ), TO(SHARED_TAKE), .out = "" },
+	{ "-", ST(SHARED_TAKE), EV(WRITE), TO(SHARED_TAKE), .out = "" },
+	{ "-", ST(OWNED_TAKE), EV(READ), TO(OWNED_TAKE), .out = "" },
+	{ "-", ST(OWNED_TAKE), EV(WRITE), TO(OWNED_TAKE), .out = "" },
+	{ "-", ST(EXCLUSIVE_DOWN), EV(READ), TO(EXCLUSIVE_DOWN), .out = "" },
+	{ "-", ST(EXCLUSIVE_DOWN), EV(WRITE), TO(EXCLUSIVE_DOWN), .out = "" },
+	{ "-", ST(EXCLUSIVE_TAKE), EV(READ), TO(EXCLUSIVE_TAKE), .out = "" },
+	{ "-", ST(EXCLUSIVE_TAKE), EV(WRITE), TO(EXCLUSIVE_TAKE), .out = "" },
+	{ "-", ST(SHARED_WR_TAKE), EV(READ), TO(SHARED_WR_TAKE), .out = "" },
+	{ "-", ST(SHARED_WR_TAKE), EV(WRITE), TO(SHARED_WR_TAKE), .out = "" },
+	{ "-", ST(OWNED_WR_TAKE), EV(READ), TO(OWNED_WR_TAKE), .out = "" },
+	{ "-", ST(OWNED_WR_TAKE), EV(WRITE), TO(OWNED_WR_TAKE), .out = "" },
+
+	{ "drop a read copy", ST(SHARED), EV(DROP), TO(INVALID), .out = "" },
+
+	/* INV where there is nothing to take: the directory may be stale */
+	{ "INV for nothing", ST(INVALID), EV(INV), .msg = { .req = REQ },
+	  TO(INVALID), .out = "ACK>3" },
+	{ "INV while reading", ST(INVALID_RD), EV(INV), .msg = { .req = REQ },
+	  TO(INVALID_RD), .out = "ACK>3" },
+	{ "INV while writing", ST(INVALID_WR), EV(INV), .msg = { .req = REQ },
+	  TO(INVALID_WR), .out = "ACK>3" },
+
+	/* reads forwarded to the owner */
+	{ "owner reads out", ST(OWNED), EV(FWD_S), .msg = { .req = REQ },
+	  TO(OWNED), .out = "DATA_S>3" },
+	{ "owner that wants to write reads out", ST(OWNED_WR), EV(FWD_S),
+	  .msg = { .req = REQ }, TO(OWNED_WR), .out = "DATA_S>3" },
+	{ "home reads out", .self = HOME, ST(OWNED), EV(FWD_S),
+	  .msg = { .req = REQ }, TO(OWNED),
+	  .out = "DATA_S>3 NO_DONE, DONE>1 req 3" },
+	{ "downgrade", ST(EXCLUSIVE), EV(FWD_S), .msg = { .req = REQ },
+	  TO(EXCLUSIVE_DOWN), .ctx_next = RECALL(FWD_S, 0),
+	  .out = "| DOWNGRADE" },
+	{ "downgraded", ST(EXCLUSIVE_DOWN), .ctx = RECALL(FWD_S, 0),
+	  EV(DOWNGRADED), TO(OWNED), .out = "DATA_S>3 | WAKE" },
+	{ "home downgraded", .self = HOME, ST(EXCLUSIVE_DOWN),
+	  .ctx = RECALL(FWD_S, 0), EV(DOWNGRADED), TO(OWNED),
+	  .out = "DATA_S>3 NO_DONE, DONE>1 req 3 | WAKE" },
+
+	/* recalls */
+	{ "INV of a sharer", ST(SHARED), EV(INV), .msg = { .req = REQ },
+	  TO(SHARED_TAKE), .ctx_next = RECALL(INV, 0), .out = "| TAKE" },
+	{ "INV of the owner", ST(OWNED), EV(INV), .msg = { .req = REQ },
+	  TO(OWNED_TAKE), .ctx_next = RECALL(INV, 0), .out = "| TAKE" },
+	{ "FWD_X to an owner", ST(OWNED), EV(FWD_X),
+	  .msg = { .req = REQ, .acks = 2 }, TO(OWNED_TAKE),
+	  .ctx_next = RECALL(FWD_X, 2), .out = "| TAKE" },
+	{ "FWD_X to a writer", ST(EXCLUSIVE), EV(FWD_X),
+	  .msg = { .req = REQ }, TO(EXCLUSIVE_TAKE),
+	  .ctx_next = RECALL(FWD_X, 0), .out = "| TAKE" },
+	{ "INV of a sharer that wants to write", ST(SHARED_WR), EV(INV),
+	  .msg = { .req = REQ }, TO(SHARED_WR_TAKE),
+	  .ctx_next = RECALL(INV, 0), .out = "| TAKE" },
+	{ "INV of an owner that wants to write", ST(OWNED_WR), EV(INV),
+	  .msg = { .req = REQ }, TO(OWNED_WR_TAKE),
+	  .ctx_next = RECALL(INV, 0), .out = "| TAKE" },
+	{ "FWD_X to an owner that wants to write", ST(OWNED_WR), EV(FWD_X),
+	  .msg = { .req = REQ, .acks = ALL }, TO(OWNED_WR_TAKE),
+	  .ctx_next = RECALL(FWD_X, ALL), .out = "| TAKE" },
+	{ "sharer taken", ST(SHARED_TAKE), .ctx = RECALL(INV, 0), EV(TAKEN),
+	  TO(INVALID), .out = "ACK>3 | WAKE | FREE" },
+	{ "owner taken for a sharer", ST(OWNED_TAKE), .ctx = RECALL(INV, 0),
+	  EV(TAKEN), TO(INVALID), .out = "ACK>3 | WAKE | FREE" },
+	{ "owner taken", ST(OWNED_TAKE), .ctx = RECALL(FWD_X, 2), EV(TAKEN),
+	  TO(INVALID), .out = "DATA_X>3 acks 2 | WAKE | FREE" },
+	{ "writer taken", ST(EXCLUSIVE_TAKE), .ctx = RECALL(FWD_X, 0),
+	  EV(TAKEN), TO(INVALID), .out = "DATA_X>3 | WAKE | FREE" },
+	{ "home taken, nobody else", .self = HOME, ST(EXCLUSIVE_TAKE),
+	  .ctx = RECALL(FWD_X, 0), EV(TAKEN), TO(INVALID),
+	  .out = "DATA_X>3 NO_DONE, DONE>1 req 3 | WAKE | FREE" },
+	{ "home taken, sharers left: the requester says DONE", .self = HOME,
+	  ST(OWNED_TAKE), .ctx = RECALL(FWD_X, 1), EV(TAKEN), TO(INVALID),
+	  .out = "DATA_X>3 acks 1 | WAKE | FREE" },
+	{ "home taken as a sharer", .self = HOME, ST(SHARED_TAKE),
+	  .ctx = RECALL(INV, 0), EV(TAKEN), TO(INVALID),
+	  .out = "ACK>3 | WAKE | FREE" },
+	{ "taken, own request goes on", ST(SHARED_WR_TAKE),
+	  .ctx = RECALL(INV, 0), EV(TAKEN), TO(INVALID_WR),
+	  .out = "ACK>3 | WAKE | FREE" },
+	{ "owner taken, own request goes on", ST(OWNED_WR_TAKE),
+	  .ctx = RECALL(FWD_X, 3), EV(TAKEN), TO(INVALID_WR),
+	  .out = "DATA_X>3 acks 3 | WAKE | FREE" },
+
+	/* replies to a read */
+	{ "read copy", ST(INVALID_RD), EV(DATA_S), .msg = { .from = PEER },
+	  TO(SHARED), .out = "DONE>1 req 2 | INSTALL | WAKE" },
+	{ "read copy from home", ST(INVALID_RD), EV(DATA_S),
+	  .msg = { .flags = NO_DONE }, TO(SHARED), .out = "| INSTALL | WAKE" },
+	{ "read copy for home", .self = HOME, ST(INVALID_RD), EV(DATA_S),
+	  .msg = { .from = PEER }, TO(SHARED),
+	  .out = "DONE>1 req 1 | INSTALL | WAKE" },
+	{ "reader gets an untouched page", ST(INVALID_RD), EV(GRANT_X),
+	  .msg = { .flags = NO_DONE }, TO(EXCLUSIVE),
+	  .out = "| INSTALL_ZERO | WAKE" },
+
+	/* replies to a write */
+	{ "writer gets an untouched page", ST(INVALID_WR), EV(GRANT_X),
+	  .msg = { .flags = NO_DONE }, TO(EXCLUSIVE),
+	  .out = "| INSTALL_ZERO | WAKE" },
+	{ "page", ST(INVALID_WR), EV(DATA_X), .msg = { .from = PEER },
+	  TO(EXCLUSIVE), .out = "DONE>1 req 2 | INSTALL | WAKE" },
+	{ "page from home", ST(INVALID_WR), EV(DATA_X),
+	  .msg = { .flags = NO_DONE }, TO(EXCLUSIVE),
+	  .out = "| INSTALL | WAKE" },
+	{ "page, ACKs missing: not to be used", ST(INVALID_WR), EV(DATA_X),
+	  .msg = { .from = PEER, .acks = 2 }, TO(INVALID_WR),
+	  .ctx_next = { .replied = 1, .acks_want = 2 }, .out = "| INSTALL" },
+	{ "page, some ACKs came before", ST(INVALID_WR),
+	  .ctx = { .acks_got = 1 }, EV(DATA_X),
+	  .msg = { .from = PEER, .acks = 2 }, TO(INVALID_WR),
+	  .ctx_next = { .replied = 1, .acks_got = 1, .acks_want = 2 },
+	  .out = "| INSTALL" },
+	{ "page, all ACKs came before", ST(INVALID_WR),
+	  .ctx = { .acks_got = 2 }, EV(DATA_X),
+	  .msg = { .from = PEER, .acks = 2 }, TO(EXCLUSIVE),
+	  .out = "DONE>1 req 2 | INSTALL | WAKE" },
+	{ "ACK before the page", ST(INVALID_WR), EV(ACK),
+	  .msg = { .from = PEER }, TO(INVALID_WR),
+	  .ctx_next = { .acks_got = 1 }, .out = "" },
+	{ "ACK, not the last", ST(INVALID_WR),
+	  .ctx = { .replied = 1, .acks_want = 3, .acks_got = 1 }, EV(ACK),
+	  .msg = { .from = PEER }, TO(INVALID_WR),
+	  .ctx_next = { .replied = 1, .acks_want = 3, .acks_got = 2 },
+	  .out = "" },
+	{ "last ACK", ST(INVALID_WR),
+	  .ctx = { .replied = 1, .acks_want = ALL, .acks_got = ALL - 1 },
+	  EV(ACK), .msg = { .from = PEER }, TO(EXCLUSIVE),
+	  .out = "DONE>1 req 2 | WAKE" },
+	{ "sharer upgraded", ST(SHARED_WR), .ctx = { .acks_got = 1 },
+	  EV(GRANT_X), .msg = { .acks = 1, .flags = HAVE }, TO(EXCLUSIVE),
+	  .out = "DONE>1 req 2 | WAKE" },
+	{ "sharer granted, ACKs missing", ST(SHARED_WR), EV(GRANT_X),
+	  .msg = { .acks = 2, .flags = HAVE }, TO(SHARED_WR),
+	  .ctx_next = { .replied = 1, .acks_want = 2 }, .out = "" },
+	{ "sharer: last ACK", ST(SHARED_WR),
+	  .ctx = { .replied = 1, .acks_want = 1 }, EV(ACK),
+	  .msg = { .from = PEER }, TO(EXCLUSIVE),
+	  .out = "DONE>1 req 2 | WAKE" },
+	{ "owner upgraded", ST(OWNED_WR), .ctx = { .acks_got = 1 },
+	  EV(GRANT_X), .msg = { .acks = 1, .flags = HAVE }, TO(EXCLUSIVE),
+	  .out = "DONE>1 req 2 | WAKE" },
+	{ "owner: last ACK", ST(OWNED_WR),
+	  .ctx = { .replied = 1, .acks_want = 1 }, EV(ACK),
+	  .msg = { .from = PEER }, TO(EXCLUSIVE),
+	  .out = "DONE>1 req 2 | WAKE" },
+	{ "owner upgraded, no other copy", ST(OWNED_WR), EV(GRANT_X),
+	  .msg = { .flags = HAVE | NO_DONE }, TO(EXCLUSIVE), .out = "| WAKE" },
+};
+
+/* What a faulty peer might say, or a defect of ours; nothing may change */
+static const struct page_case refused[] = {
+	{ "FWD_S not from home", ST(OWNED), EV(FWD_S),
+	  .msg = { .from = PEER, .req = REQ } },
+	{ "FWD_X not from home", ST(OWNED), EV(FWD_X),
+	  .msg = { .from = PEER, .req = REQ } },
+	{ "INV not from home", ST(SHARED), EV(INV),
+	  .msg = { .from = PEER, .req = REQ } },
+	{ "GRANT_X not from home", ST(INVALID_WR), EV(GRANT_X),
+	  .msg = { .from = PEER } },
+	{ "INV for nobody", ST(SHARED), EV(INV) },
+	{ "INV for a node that cannot be", ST(SHARED), EV(INV),
+	  .msg = { .req = HK_MAX_NODES } },
+	{ "INV for this node itself", ST(SHARED), EV(INV),
+	  .msg = { .req = SELF } },
+	{ "FWD_S for this node itself", ST(OWNED), EV(FWD_S),
+	  .msg = { .req = SELF } },
+	{ "FWD_X with too many ACKs", ST(OWNED), EV(FWD_X),
+	  .msg = { .req = REQ, .acks = ALL + 1 } },
+	{ "DATA_X with too many ACKs", ST(INVALID_WR), EV(DATA_X),
+	  .msg = { .from = PEER, .acks = ALL + 1 } },
+	{ "GRANT_X with too many ACKs", ST(SHARED_WR), EV(GRANT_X),
+	  .msg = { .acks = ALL + 1, .flags = HAVE } },
+	{ "message from a node that cannot be", ST(INVALID_RD), EV(DATA_S),
+	  .msg = { .from = HK_MAX_NODES } },
+	{ "DATA_S from this node itself", ST(INVALID_RD), EV(DATA_S),
+	  .msg = { .from = SELF } },
+	{ "ACK from this node itself", ST(INVALID_WR), EV(ACK),
+	  .msg = { .from = SELF } },
+	{ "NO_DONE from others than home", ST(INVALID_RD), EV(DATA_S),
+	  .msg = { .from = PEER, .flags = NO_DONE } },
+	{ "NO_DONE with ACKs missing", ST(INVALID_WR), EV(DATA_X),
+	  .msg = { .acks = 1, .flags = NO_DONE } },
+	{ "DATA_S with ACKs", ST(INVALID_RD), EV(DATA_S),
+	  .msg = { .from = PEER, .acks = 1 } },
+	{ "reader granted with ACKs", ST(INVALID_RD), EV(GRANT_X),
+	  .msg = { .acks = 1 } },
+	{ "reader granted a copy that it has not got", ST(INVALID_RD),
+	  EV(GRANT_X), .msg = { .flags = HAVE | NO_DONE } },
+	{ "writer granted a copy that it has not got", ST(INVALID_WR),
+	  EV(GRANT_X), .msg = { .flags = HAVE | NO_DONE } },
+	{ "sharer granted a zero page", ST(SHARED_WR), EV(GRANT_X),
+	  .msg = { .flags = NO_DONE } },
+	{ "owner granted a zero page", ST(OWNED_WR), EV(GRANT_X),
+	  .msg = { .flags = NO_DONE } },
+	{ "data for a sharer that has it", ST(SHARED_WR), EV(DATA_X),
+	  .msg = { .from = PEER } },
+	{ "second reply", ST(INVALID_WR),
+	  .ctx = { .replied = 1, .acks_want = 1 }, EV(DATA_X),
+	  .msg = { .from = PEER, .acks = 1 } },
+	{ "second grant", ST(SHARED_WR), .ctx = { .replied = 1, .acks_want = 1 },
+	  EV(GRANT_X), .msg = { .acks = 1, .flags = HAVE } },
+	{ "more ACKs came than the reply asks for", ST(INVALID_WR),
+	  .ctx = { .acks_got = 2 }, EV(DATA_X),
+	  .msg = { .from = PEER, .acks = 1 } },
+	{ "more ACKs than nodes", ST(INVALID_WR), .ctx = { .acks_got = ALL },
+	  EV(ACK), .msg = { .from = PEER } },
+	{ "INV after the reply to our own request", ST(SHARED_WR),
+	  .ctx = { .replied = 1, .acks_want = 1 }, EV(INV),
+	  .msg = { .req = REQ } },
+	{ "INV after an ACK for our own request", ST(SHARED_WR),
+	  .ctx = { .acks_got = 1 }, EV(INV), .msg = { .req = REQ } },
+	{ "INV after data", ST(INVALID_WR),
+	  .ctx = { .replied = 1, .acks_want = 1 }, EV(INV),
+	  .msg = { .req = REQ } },
+	{ "FWD_S after the reply to our own request", ST(OWNED_WR),
+	  .ctx = { .replied = 1, .acks_want = 1 }, EV(FWD_S),
+	  .msg = { .req = REQ } },
+	{ "FWD_X after the reply to our own request", ST(OWNED_WR),
+	  .ctx = { .replied = 1, .acks_want = 1 }, EV(FWD_X),
+	  .msg = { .req = REQ } },
+	{ "state that cannot be", .state = HK_PG_NR, EV(READ) },
+	{ "event that cannot be", ST(INVALID), .ev = HK_EV_NR },
+};
+
+static u8 type_of(u8 ev)
+{
+	u8 type;
+
+	for (type = 0; type < HK_DMSG_NR; type++)
+		if (hk_page_event_of(type) == ev)
+			return type;
+	return HK_DMSG_NONE;
+}
+
+static struct hk_dmsg msg_of(const struct page_case *c, u16 self)
+{
+	return (struct hk_dmsg){
+		.gfn = GFN,
+		.to = hk_node_bit(self),
+		.from = c->msg.from ? c->msg.from : HOME,
+		.req = c->msg.req,
+		.acks = c->msg.acks,
+		.type = type_of(c->ev),
+		.flags = c->msg.flags,
+	};
+}
+
+/* Run @c; @err: what to expect. True when all came as expected */
+static bool run(const struct page_case *c, int err)
+{
+	u16 self = c->self ? c->self : SELF;
+	struct hk_page_where w = { .gfn = GFN, .self = self, .home = HOME };
+	const struct hk_dmsg msg = msg_of(c, self);
+	struct hk_page_ctx ctx = c->ctx;
+	struct hk_page_ctx ctx_want = err ? c->ctx : c->ctx_next;
+	u8 state = c->state, want = err ? c->state : c->next;
+	const char *out_want = err ? "" : c->out;
+	struct hk_out out = { 0 };
+	char buf[256];
+	unsigned int i;
+	int ret;
+
+	ret = hk_page_step(&w, &state, &ctx, c->ev, msg.type ? &msg : NULL,
+			   &out);
+	show_out(&out, buf, sizeof(buf));
+	if (ret == err && state == want && !strcmp(buf, out_want) &&
+	    !memcmp(&ctx, &ctx_want, sizeof(ctx))) {
+		for (i = 0; i < out.nr; i++)
+			if (out.msg[i].gfn != GFN || out.msg[i].from != self)
+				return false;
+		return true;
+	}
+	tap_diag("%s %s: returns %d, %s \"%s\", expected %d, %s \"%s\"%s",
+		 hk_page_state_name(c->state), hk_page_event_name(c->ev), ret,
+		 hk_page_state_name(state), buf, err, hk_page_state_name(want),
+		 out_want,
+		 memcmp(&ctx, &ctx_want, sizeof(ctx)) ? "; context differs" : "");
+	return false;
+}
+
+/* A context as it may be in @state */
+static struct hk_page_ctx ctx_for(u8 state)
+{
+	struct hk_page_ctx none = { 0 };
+	struct hk_page_ctx inv = RECALL(INV, 0);
+	struct hk_page_ctx fwd_s = RECALL(FWD_S, 0);
+	struct hk_page_ctx fwd_x = RECALL(FWD_X, 0);
+
+	switch ((enum hk_page_state)state) {
+	case HK_PG_SHARED_TAKE:
+	case HK_PG_SHARED_WR_TAKE:
+		return inv;
+	case HK_PG_EXCLUSIVE_DOWN:
+		return fwd_s;
+	case HK_PG_OWNED_TAKE:
+	case HK_PG_EXCLUSIVE_TAKE:
+	case HK_PG_OWNED_WR_TAKE:
+		return fwd_x;
+	case HK_PG_INVALID:
+	case HK_PG_SHARED:
+	case HK_PG_OWNED:
+	case HK_PG_EXCLUSIVE:
+	case HK_PG_INVALID_RD:
+	case HK_PG_INVALID_WR:
+	case HK_PG_SHARED_WR:
+	case HK_PG_OWNED_WR:
+	case HK_PG_NR:
+		break;
+	}
+	return none;
+}
+
+static bool cell_defined(u8 state, u8 ev)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		if (cases[i].state == state && cases[i].ev == ev)
+			return true;
+	return false;
+}
+
+/* A cell without a case above must refuse whatever the message looks like */
+static void test_empty_cells(void)
+{
+	static const u16 froms[] = { HOME, PEER };
+	static const u16 reqs[] = { HK_NODE_NONE, REQ };
+	unsigned int i, bad, empty = 0;
+	u8 state, ev;
+
+	for (state = 0; state < HK_PG_NR; state++) {
+		bad = 0;
+		for (ev = 0; ev < HK_EV_NR; ev++) {
+			if (cell_defined(state, ev))
+				continue;
+			empty++;
+			for (i = 0; i < 32; i++) {
+				struct page_case c = {
+					.state = state,
+					.ev = ev,
+					.ctx = ctx_for(state),
+					.msg = {
+						.from = froms[i & 1],
+						.req = reqs[i >> 1 & 1],
+						.acks = i >> 2 & 1,
+						.flags = i >> 3,
+					},
+				};
+
+				bad += !run(&c, -EPROTO);
+			}
+		}
+		tap_ok(!bad, "%s: all other events refused",
+		       hk_page_state_name(state));
+	}
+	tap_diag("%u cells of %u are empty", empty, HK_PG_NR * HK_EV_NR);
+}
+
+/* Whoever waits for something sleeps; so the ways out of waiting must wake */
+static void test_wake(void)
+{
+	size_t i;
+	bool ok = true;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct page_case *c = &cases[i];
+
+		if (!hk_page_stable(c->state) && hk_page_stable(c->next) &&
+		    !strstr(c->out, "WAKE"))
+			ok = false;
+	}
+	tap_ok(ok, "each way into a stable state wakes");
+}
+
+static void test_misc(void)
+{
+	struct hk_page_where w = { .gfn = GFN, .self = SELF, .home = HOME };
+	struct hk_page_ctx ctx = { 0 };
+	struct hk_dmsg msg = {
+		.gfn = GFN + 1, .from = HOME, .req = REQ, .type = HK_DMSG_INV,
+	};
+	struct hk_out out = { 0 };
+	u8 state = HK_PG_SHARED, i;
+	bool ok = true;
+
+	tap_ok(hk_page_step(&w, &state, &ctx, HK_EV_INV, &msg, &out) ==
+	       -EPROTO && state == HK_PG_SHARED, "wrong gfn refused");
+	msg.gfn = GFN;
+	tap_ok(hk_page_step(&w, &state, &ctx, HK_EV_FWD_S, &msg, &out) ==
+	       -EPROTO, "event and message of different types refused");
+	tap_ok(hk_page_step(&w, &state, &ctx, HK_EV_INV, NULL, &out) ==
+	       -EPROTO, "message event without a message refused");
+	out.nr = HK_OUT_MAX - 1;
+	state = HK_PG_INVALID;
+	tap_ok(hk_page_step(&w, &state, &ctx, HK_EV_READ, NULL, &out) ==
+	       -EPROTO && state == HK_PG_INVALID, "no room for messages");
+
+	out = (struct hk_out){ .nr = 1, .act = HK_ACT_FREE };
+	tap_ok(!hk_page_step(&w, &state, &ctx, HK_EV_READ, NULL, &out) &&
+	       out.nr == 2 && out.act == HK_ACT_FREE &&
+	       out.msg[1].type == HK_DMSG_GET_S, "messages are appended");
+
+	for (i = 0; i < HK_PG_NR; i++)
+		ok &= hk_page_state_name(i)[0] != '?';
+	ok &= hk_page_state_name(HK_PG_NR)[0] == '?';
+	for (i = 0; i < HK_EV_NR; i++)
+		ok &= hk_page_event_name(i)[0] != '?';
+	ok &= hk_page_event_name(HK_EV_NR)[0] == '?';
+	for (i = 1; i < HK_DMSG_NR; i++)
+		ok &= hk_dmsg_name(i)[0] != '?';
+	ok &= hk_dmsg_name(HK_DMSG_NR)[0] == '?';
+	tap_ok(ok, "everything has a name");
+	tap_ok(hk_page_event_of(HK_DMSG_GET_S) == -EINVAL &&
+	       hk_page_event_of(HK_DMSG_GET_X) == -EINVAL &&
+	       hk_page_event_of(HK_DMSG_DONE) == -EINVAL &&
+	       hk_page_event_of(HK_DMSG_NONE) == -EINVAL &&
+	       hk_page_event_of(255) == -EINVAL,
+	       "messages for home are no page events");
+
+	ok = true;
+	for (i = 0; i < HK_PG_NR; i++) {
+		bool r = i == HK_PG_SHARED || i == HK_PG_OWNED ||
+			 i == HK_PG_EXCLUSIVE || i == HK_PG_SHARED_WR ||
+			 i == HK_PG_OWNED_WR || i == HK_PG_EXCLUSIVE_DOWN;
+
+		ok &= hk_page_may_read(i) == r;
+		ok &= hk_page_may_write(i) == (i == HK_PG_EXCLUSIVE);
+	}
+	tap_ok(ok, "who may map what");
+}
+
+static u64 rnd(void)
+{
+	static u64 x = 362436069521288629ULL;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return x;
+}
+
+/* Whatever a peer says: refused without a trace, or the state stays sound */
+static void test_noise(void)
+{
+	static const struct hk_page_ctx zero;
+	unsigned int round, i, taken = 0;
+	bool ok = true;
+
+	for (round = 0; round < 1000000 && ok; round++) {
+		struct hk_page_where w = {
+			.gfn = GFN,
+			.self = rnd() & 1 ? HOME : SELF,
+			.home = HOME,
+		};
+		u8 state = rnd() % HK_PG_NR, old = state;
+		u8 ev = rnd() % HK_EV_NR;
+		struct hk_page_ctx ctx = ctx_for(state), ctx_old;
+		struct hk_dmsg msg = {
+			.gfn = GFN,
+			.from = rnd() & 1 ? HOME : rnd() % (HK_MAX_NODES + 2),
+			.req = rnd() % (HK_MAX_NODES + 2),
+			.acks = rnd() & 1 ? 0 : rnd() % 70,
+			.type = rnd() & 7 ? type_of(ev) : rnd() % 256,
+			.flags = rnd() & 1 ? 0 : rnd() % 256,
+		};
+		struct hk_out out = { 0 };
+		int ret;
+
+		if (state == HK_PG_INVALID_WR || state == HK_PG_SHARED_WR ||
+		    state == HK_PG_OWNED_WR) {
+			ctx.acks_got = rnd() & 1 ? 0 : rnd() % (ALL + 1);
+			ctx.replied = rnd() & 1 && ctx.acks_got < ALL;
+			if (ctx.replied)
+				ctx.acks_want = ctx.acks_got + 1;
+		}
+		ctx_old = ctx;
+		ret = hk_page_step(&w, &state, &ctx, ev, &msg, &out);
+		if (ret) {
+			ok &= ret == -EPROTO && state == old && !out.nr &&
+			      !out.act && !memcmp(&ctx, &ctx_old, sizeof(ctx));
+			continue;
+		}
+		taken++;
+		ok &= state < HK_PG_NR && out.nr <= 2 &&
+		      ctx.acks_got <= ALL && ctx.acks_want <= ALL &&
+		      (!hk_page_stable(state) ||
+		       !memcmp(&ctx, &zero, sizeof(ctx)));
+		for (i = 0; i < out.nr; i++)
+			ok &= out.msg[i].to && !(out.msg[i].to & 1) &&
+			      !(out.msg[i].to & (out.msg[i].to - 1)) &&
+			      out.msg[i].acks <= ALL;
+	}
+	tap_ok(ok && taken > 1000, "a million events at random");
+}
+
+void test_page(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		tap_ok(run(&cases[i], 0), "%s %s %s",
+		       hk_page_state_name(cases[i].state),
+		       hk_page_event_name(cases[i].ev), cases[i].name);
+	for (i = 0; i < ARRAY_SIZE(refused); i++)
+		tap_ok(run(&refused[i], -EPROTO), "refused: %s",
+		       refused[i].name);
+	test_empty_cells();
+	test_wake();
+	test_misc();
+	test_noise();
+}

@@ -1,0 +1,626 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What may happen in the explorer's world, and what must hold in it
+ *
+ * The caller's side of dsm/page.h is played here: queueing, taking pages away,
+ * installing data, putting faulting threads to sleep.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "model.h"
+
+struct config cfg;
+unsigned int queue_seen;
+
+/* The guest can read (write) the page without a fault */
+static bool mapped_r(const struct node_page *np)
+{
+	switch ((enum hk_page_state)np->state) {
+	case HK_PG_SHARED:
+	case HK_PG_OWNED:
+	case HK_PG_EXCLUSIVE:
+	case HK_PG_SHARED_WR:
+	case HK_PG_OWNED_WR:
+	case HK_PG_SHARED_TAKE:
+	case HK_PG_OWNED_TAKE:
+	case HK_PG_EXCLUSIVE_DOWN:
+	case HK_PG_EXCLUSIVE_TAKE:
+	case HK_PG_SHARED_WR_TAKE:
+	case HK_PG_OWNED_WR_TAKE:
+		return true;
+	case HK_PG_INVALID:
+	case HK_PG_INVALID_RD:
+	case HK_PG_INVALID_WR:
+	case HK_PG_NR:
+		break;
+	}
+	return false;
+}
+
+static bool mapped_w(const struct node_page *np)
+{
+	return np->state == HK_PG_EXCLUSIVE ||
+	       np->state == HK_PG_EXCLUSIVE_DOWN ||
+	       np->state == HK_PG_EXCLUSIVE_TAKE;
+}
+
+static bool being_taken(const struct node_page *np)
+{
+	return np->state == HK_PG_SHARED_TAKE ||
+	       np->state == HK_PG_OWNED_TAKE ||
+	       np->state == HK_PG_EXCLUSIVE_TAKE ||
+	       np->state == HK_PG_SHARED_WR_TAKE ||
+	       np->state == HK_PG_OWNED_WR_TAKE;
+}
+
+static bool being_downgraded(const struct node_page *np)
+{
+	return np->state == HK_PG_EXCLUSIVE_DOWN;
+}
+
+static u8 mapping(const struct node_page *np)
+{
+	return mapped_w(np) ? 2 : mapped_r(np);
+}
+
+/*
+ * The guest maps what it may at once, and nothing but the caller's own acts
+ * unmaps a page. What comes out must be what the state says.
+ */
+static const char *check_mapping(const struct node_page *old,
+				 const struct node_page *np,
+				 enum hk_page_event ev)
+{
+	u8 map = mapping(old);
+
+	if (ev == HK_EV_TAKEN || ev == HK_EV_DROP)
+		map = 0;
+	if (ev == HK_EV_DOWNGRADED && map > 1)
+		map = 1;
+	if (hk_page_may_write(np->state))
+		map = 2;
+	else if (hk_page_may_read(np->state) && !map)
+		map = 1;
+	if (map != mapping(np))
+		return "the page is mapped otherwise than its state says";
+	return NULL;
+}
+
+static const char *put(struct world *w, u16 from, u16 to, struct cell cell)
+{
+	u8 *len = &w->qlen[from][to];
+
+	if (*len >= QUEUE_MAX)
+		return "a queue grows without bound";
+	w->q[from][to][(*len)++] = cell;
+	return NULL;
+}
+
+static struct cell get(struct world *w, u16 from, u16 to, u8 nth)
+{
+	struct cell *q = w->q[from][to];
+	struct cell cell = q[nth];
+	u8 len = --w->qlen[from][to];
+
+	memmove(q + nth, q + nth + 1, (len - nth) * sizeof(*q));
+	memset(q + len, 0, sizeof(*q));
+	return cell;
+}
+
+static const char *queue_out(struct world *w, u8 page, u16 self,
+			     const struct hk_out *out)
+{
+	unsigned int i;
+	const char *bad = NULL;
+	u16 to;
+
+	for (i = 0; i < out->nr; i++) {
+		const struct hk_dmsg *m = &out->msg[i];
+		struct cell cell = {
+			.page = page,
+			.type = m->type,
+			.req = m->req,
+			.acks = m->acks,
+			.flags = m->flags,
+		};
+
+		if (m->gfn != page || m->from != self)
+			return "message with a wrong gfn or sender";
+		if (!m->to || m->to >= hk_node_bit(cfg.nodes + 1) || m->to & 1)
+			return "message to nobody";
+		if ((m->to & (m->to - 1)) && m->type != HK_DMSG_INV)
+			return "message other than INV to a set of nodes";
+		if (m->req > cfg.nodes || m->acks >= cfg.nodes)
+			return "message with an impossible field";
+		if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X) {
+			cell.val = w->np[page][self].copy;
+			if (cell.val == VAL_NONE)
+				return "data sent by a node without a copy";
+		}
+		for (to = 1; to <= cfg.nodes && !bad; to++)
+			if (m->to & hk_node_bit(to))
+				bad = put(w, self, to, cell);
+		if (bad)
+			return bad;
+	}
+	return NULL;
+}
+
+static const char *page_event(struct world *w, u8 page, u16 self,
+			      enum hk_page_event ev, const struct hk_dmsg *msg,
+			      u8 val)
+{
+	struct node_page *np = &w->np[page][self];
+	const struct node_page old = *np;
+	const struct hk_page_where where = {
+		.gfn = page,
+		.self = self,
+		.home = home_of(page),
+	};
+	struct hk_out out = { 0 };
+	const char *bad;
+
+	if (hk_page_step(&where, &np->state, &np->ctx, ev, msg, &out))
+		return "-EPROTO from hk_page_step()";
+
+	bad = queue_out(w, page, self, &out);
+	if (bad)
+		return bad;
+
+	/* the caller acts after the messages were queued */
+	if (!!(out.act & HK_ACT_TAKE) != (being_taken(np) && !being_taken(&old)))
+		return "HK_ACT_TAKE and a _TAKE state do not go together";
+	if (!!(out.act & HK_ACT_DOWNGRADE) !=
+	    (being_downgraded(np) && !being_downgraded(&old)))
+		return "HK_ACT_DOWNGRADE and a _DOWN state do not go together";
+	if (out.act & HK_ACT_INSTALL) {
+		if (val == VAL_NONE)
+			return "HK_ACT_INSTALL without data";
+		if (np->copy != VAL_NONE)
+			return "HK_ACT_INSTALL over a copy";
+		np->copy = val;
+	}
+	if (out.act & HK_ACT_INSTALL_ZERO) {
+		if (np->copy != VAL_NONE)
+			return "HK_ACT_INSTALL_ZERO over a copy";
+		np->copy = w->written[page] ? VAL_STALE : VAL_CURRENT;
+	}
+	if (out.act & HK_ACT_FREE) {
+		if (np->copy == VAL_NONE)
+			return "HK_ACT_FREE of nothing";
+		np->copy = VAL_NONE;
+	}
+	if (out.act & HK_ACT_WAKE)
+		np->asleep = 0;
+	return check_mapping(&old, np, ev);
+}
+
+static const char *deliver(struct world *w, u16 from, u16 to, u8 nth,
+			   u8 last)
+{
+	struct cell cell = get(w, from, to, nth);
+	struct hk_dmsg msg = {
+		.gfn = cell.page,
+		.to = hk_node_bit(to),
+		.from = from,
+		.req = cell.req,
+		.acks = cell.acks,
+		.type = cell.type,
+		.flags = cell.flags,
+	};
+	struct hk_out out = { 0 };
+	int ev = hk_page_event_of(cell.type);
+
+	if (ev >= 0)
+		return page_event(w, cell.page, to, ev, &msg, cell.val);
+	if (to != home_of(cell.page))
+		return "message for home sent elsewhere";
+	w->wait[cell.page].last = last;
+	if (hk_dir_step(to, &w->dir[cell.page], &w->wait[cell.page], &msg, &out))
+		return "-EPROTO from hk_dir_step()";
+	return queue_out(w, cell.page, to, &out);
+}
+
+static const char *deliver_local(struct world *w, u8 last)
+{
+	const char *bad = NULL;
+	u16 node;
+
+	for (node = 1; node <= cfg.nodes && !cfg.local_queue; node++)
+		while (!bad && w->qlen[node][node])
+			bad = deliver(w, node, node, 0, last);
+	return bad;
+}
+
+static void store(struct world *w, u8 page, u16 self)
+{
+	u16 i, j;
+	u8 k;
+
+	for (i = 1; i <= cfg.nodes; i++) {
+		if (w->np[page][i].copy)
+			w->np[page][i].copy = VAL_STALE;
+		for (j = 1; j <= cfg.nodes; j++)
+			for (k = 0; k < w->qlen[i][j]; k++)
+				if (w->q[i][j][k].page == page &&
+				    w->q[i][j][k].val)
+					w->q[i][j][k].val = VAL_STALE;
+	}
+	w->np[page][self].copy = VAL_CURRENT;
+	w->written[page] = 1;
+}
+
+const char *world_apply(struct world *w, const struct happening *h)
+{
+	struct node_page *np = &w->np[h->page][h->node];
+	const char *bad = NULL;
+
+	switch ((enum happening_kind)h->kind) {
+	case DO_READ:
+		bad = page_event(w, h->page, h->node, HK_EV_READ, NULL, 0);
+		if (cfg.sleepers && !hk_page_may_read(np->state))
+			np->asleep |= SLEEP_READ;
+		break;
+	case DO_WRITE:
+		bad = page_event(w, h->page, h->node, HK_EV_WRITE, NULL, 0);
+		if (cfg.sleepers && !hk_page_may_write(np->state))
+			np->asleep |= SLEEP_WRITE;
+		break;
+	case DO_STORE:
+		store(w, h->page, h->node);
+		break;
+	case DO_DROP:
+		np->copy = VAL_NONE;
+		bad = page_event(w, h->page, h->node, HK_EV_DROP, NULL, 0);
+		break;
+	case DO_DELIVER:
+		bad = deliver(w, h->from, h->node, h->nth, h->last);
+		break;
+	case DO_TAKEN:
+		bad = page_event(w, h->page, h->node, HK_EV_TAKEN, NULL, 0);
+		break;
+	case DO_DOWNGRADED:
+		bad = page_event(w, h->page, h->node, HK_EV_DOWNGRADED, NULL, 0);
+		break;
+	}
+	if (!bad)
+		bad = deliver_local(w, h->last);
+	return bad;
+}
+
+static void add(const struct world *w, struct happening **h,
+		struct happening new)
+{
+	const struct hk_dir_wait *wait = &w->wait[new.page];
+	u64 set = wait->rd | wait->wr;
+	u16 node;
+
+	/*
+	 * Whom home serves next is left open: more can happen than with round
+	 * robin, and the names of nodes stay without meaning.
+	 */
+	if (!happening_is_progress(&new) || !(set & (set - 1))) {
+		*(*h)++ = new;
+		return;
+	}
+	for (node = 1; node <= cfg.nodes; node++) {
+		if (!(set & hk_node_bit(node)))
+			continue;
+		new.last = node - 1;
+		*(*h)++ = new;
+	}
+}
+
+unsigned int world_happenings(const struct world *w, struct happening *h)
+{
+	struct happening *start = h;
+	const struct node_page *np;
+	u8 page, i, j;
+
+	for (page = 0; page < cfg.pages; page++) {
+		for (i = 1; i <= cfg.nodes; i++) {
+			struct happening new = { .page = page, .node = i };
+
+			np = &w->np[page][i];
+			new.kind = DO_READ;
+			add(w, &h, new);
+			new.kind = DO_WRITE;
+			add(w, &h, new);
+			if (mapped_w(np)) {
+				new.kind = DO_STORE;
+				add(w, &h, new);
+			}
+			if (np->state == HK_PG_SHARED) {
+				new.kind = DO_DROP;
+				add(w, &h, new);
+			}
+			if (being_taken(np)) {
+				new.kind = DO_TAKEN;
+				add(w, &h, new);
+			}
+			if (being_downgraded(np)) {
+				new.kind = DO_DOWNGRADED;
+				add(w, &h, new);
+			}
+		}
+	}
+	for (i = 1; i <= cfg.nodes; i++) {
+		for (j = 1; j <= cfg.nodes; j++) {
+			struct happening new = {
+				.kind = DO_DELIVER, .from = i, .node = j,
+			};
+
+			for (; new.nth < w->qlen[i][j]; new.nth++) {
+				new.page = w->q[i][j][new.nth].page;
+				add(w, &h, new);
+				if (!cfg.unordered)
+					break;
+			}
+		}
+	}
+	return h - start;
+}
+
+bool world_quiet(const struct world *w)
+{
+	u8 page, i, j;
+
+	for (i = 1; i <= cfg.nodes; i++) {
+		for (page = 0; page < cfg.pages; page++)
+			if (!hk_page_stable(w->np[page][i].state))
+				return false;
+		for (j = 1; j <= cfg.nodes; j++)
+			if (w->qlen[i][j])
+				return false;
+	}
+	return true;
+}
+
+static const char *check_node(const struct node_page *np)
+{
+	static const struct hk_page_ctx zero;
+	const struct hk_page_ctx *ctx = &np->ctx;
+	bool recall = being_taken(np) || being_downgraded(np);
+	bool replied = np->state == HK_PG_INVALID_WR && ctx->replied;
+
+	if (hk_page_stable(np->state) && memcmp(ctx, &zero, sizeof(zero)))
+		return "context left over in a stable state";
+	if (ctx->acks_got >= cfg.nodes || ctx->acks_want >= cfg.nodes ||
+	    ctx->recall_acks >= cfg.nodes || ctx->recall_req > cfg.nodes)
+		return "impossible context";
+	if (recall != !!ctx->recall_type)
+		return "recall in the context and not in the state, or contrary";
+	if (!!np->copy != (mapped_r(np) || replied))
+		return "memory kept without a use, or missing";
+	if (hk_page_may_read(np->state) && !mapped_r(np))
+		return "hk_page_may_read() where nothing is mapped";
+	if (hk_page_may_write(np->state) && !mapped_w(np))
+		return "hk_page_may_write() where nothing is mapped";
+	if (mapped_r(np) && np->copy != VAL_CURRENT)
+		return "a reader can see an old value";
+	if (np->asleep && hk_page_stable(np->state))
+		return "lost wakeup: a thread sleeps, nothing is under way";
+	if (((np->asleep & SLEEP_READ) && hk_page_may_read(np->state)) ||
+	    ((np->asleep & SLEEP_WRITE) && hk_page_may_write(np->state)))
+		return "lost wakeup: a thread sleeps, its access is allowed";
+	return NULL;
+}
+
+static const char *check_quiet(const struct world *w, u8 page)
+{
+	const struct hk_dir *dir = &w->dir[page];
+	const struct node_page *np;
+	u16 i;
+
+	if (dir->busy || !hk_dir_wait_empty(&w->wait[page]))
+		return "all is quiet and the directory is busy";
+	for (i = 1; i <= cfg.nodes; i++) {
+		np = &w->np[page][i];
+		switch ((enum hk_page_state)np->state) {
+		case HK_PG_INVALID:
+			if (dir->owner == i)
+				return "owner in the directory has nothing";
+			break;
+		case HK_PG_SHARED:
+			if (dir->owner == i ||
+			    !(dir->sharers & hk_node_bit(i)))
+				return "sharer unknown to the directory";
+			break;
+		case HK_PG_OWNED:
+			if (dir->owner != i || !dir->sharers)
+				return "owner unknown to the directory";
+			break;
+		case HK_PG_EXCLUSIVE:
+			if (dir->owner != i || dir->sharers)
+				return "exclusive owner unknown to the directory";
+			break;
+		case HK_PG_INVALID_RD:
+		case HK_PG_INVALID_WR:
+		case HK_PG_SHARED_WR:
+		case HK_PG_OWNED_WR:
+		case HK_PG_SHARED_TAKE:
+		case HK_PG_OWNED_TAKE:
+		case HK_PG_EXCLUSIVE_DOWN:
+		case HK_PG_EXCLUSIVE_TAKE:
+		case HK_PG_SHARED_WR_TAKE:
+		case HK_PG_OWNED_WR_TAKE:
+		case HK_PG_NR:
+			return "quiet, and a page is not stable";
+		}
+	}
+	return NULL;
+}
+
+static const char *check_dir(const struct world *w, u8 page)
+{
+	const struct hk_dir *dir = &w->dir[page];
+	const struct hk_dir_wait *wait = &w->wait[page];
+	u64 all = hk_node_bit(cfg.nodes + 1) - 2;
+
+	if (dir->owner > cfg.nodes || dir->busy > cfg.nodes || dir->reserved ||
+	    ((dir->sharers | wait->rd | wait->wr | wait->have) & ~all))
+		return "directory names nodes that do not exist";
+	if (dir->sharers & hk_node_bit(dir->owner))
+		return "directory has the owner among the sharers";
+	if ((wait->rd & wait->wr) || (wait->have & ~wait->wr))
+		return "wait sets contradict each other";
+	if (!dir->busy && !hk_dir_wait_empty(wait))
+		return "directory idle while somebody waits";
+	return NULL;
+}
+
+const char *world_check(const struct world *w)
+{
+	u8 page, i, j, k, readers, writers, current;
+	const char *bad;
+
+	for (i = 1; i <= cfg.nodes; i++) {
+		for (j = 1; j <= cfg.nodes; j++) {
+			if (w->qlen[i][j] > queue_seen)
+				queue_seen = w->qlen[i][j];
+			if (w->qlen[i][j] > cfg.queue_bound)
+				return "a queue is longer than its bound";
+		}
+	}
+	for (page = 0; page < cfg.pages; page++) {
+		readers = 0;
+		writers = 0;
+		current = 0;
+		for (i = 1; i <= cfg.nodes; i++) {
+			const struct node_page *np = &w->np[page][i];
+
+			bad = check_node(np);
+			if (bad)
+				return bad;
+			readers += mapped_r(np);
+			writers += mapped_w(np);
+			current += np->copy == VAL_CURRENT;
+			for (j = 1; j <= cfg.nodes; j++)
+				for (k = 0; k < w->qlen[i][j]; k++)
+					current += w->q[i][j][k].page == page &&
+						w->q[i][j][k].val == VAL_CURRENT;
+		}
+		if (writers > 1)
+			return "two nodes can write";
+		if (writers && readers > 1)
+			return "one node can write while another can read";
+		if (w->written[page] && !current)
+			return "the last value written is lost";
+		bad = check_dir(w, page);
+		if (!bad && world_quiet(w))
+			bad = check_quiet(w, page);
+		if (bad)
+			return bad;
+	}
+	return NULL;
+}
+
+static void set_print(const char *what, u64 set)
+{
+	u16 i;
+
+	if (!set)
+		return;
+	printf(" %s", what);
+	for (i = 1; i <= NODES_MAX; i++)
+		if (set & hk_node_bit(i))
+			printf(" %u", i);
+}
+
+static const char *val_name(u8 val)
+{
+	return val == VAL_CURRENT ? "current" : val == VAL_STALE ? "OLD" : "";
+}
+
+static void cell_print(const struct cell *c)
+{
+	printf("%s", hk_dmsg_name(c->type));
+	if (cfg.pages > 1)
+		printf(" page %u", c->page);
+	if (c->req)
+		printf(" req %u", c->req);
+	if (c->acks)
+		printf(" acks %u", c->acks);
+	if (c->flags & HK_DMSG_F_HAVE)
+		printf(" HAVE");
+	if (c->flags & HK_DMSG_F_NO_DONE)
+		printf(" NO_DONE");
+	if (c->val)
+		printf(" %s data", val_name(c->val));
+}
+
+void world_print(const struct world *w)
+{
+	u8 page, i, j, k;
+
+	for (page = 0; page < cfg.pages; page++) {
+		printf("#\tpage %u, home %u: owner %u", page, home_of(page),
+		       w->dir[page].owner);
+		set_print("sharers", w->dir[page].sharers);
+		if (w->dir[page].busy)
+			printf(" busy with %u", w->dir[page].busy);
+		set_print("readers wait", w->wait[page].rd);
+		set_print("writers wait", w->wait[page].wr);
+		printf(";");
+		for (i = 1; i <= cfg.nodes; i++) {
+			const struct node_page *np = &w->np[page][i];
+
+			printf(" %u:%s", i, hk_page_state_name(np->state));
+			if (np->ctx.replied || np->ctx.acks_got)
+				printf("(%s, %u of %u acks)",
+				       np->ctx.replied ? "replied" : "no reply",
+				       np->ctx.acks_got, np->ctx.acks_want);
+			if (np->copy == VAL_STALE)
+				printf("(OLD value)");
+			if (np->asleep)
+				printf("(asleep:%s%s)",
+				       np->asleep & SLEEP_READ ? " reader" : "",
+				       np->asleep & SLEEP_WRITE ? " writer" : "");
+		}
+		printf("\n");
+	}
+	for (i = 1; i <= cfg.nodes; i++) {
+		for (j = 1; j <= cfg.nodes; j++) {
+			if (!w->qlen[i][j])
+				continue;
+			printf("#\tunder way %u -> %u:", i, j);
+			for (k = 0; k < w->qlen[i][j]; k++) {
+				printf(k ? ", " : " ");
+				cell_print(&w->q[i][j][k]);
+			}
+			printf("\n");
+		}
+	}
+}
+
+void happening_print(const struct world *w, const struct happening *h)
+{
+	switch ((enum happening_kind)h->kind) {
+	case DO_READ:
+		printf("node %u: read fault on page %u\n", h->node, h->page);
+		break;
+	case DO_WRITE:
+		printf("node %u: write fault on page %u\n", h->node, h->page);
+		break;
+	case DO_STORE:
+		printf("node %u: guest writes to page %u\n", h->node, h->page);
+		break;
+	case DO_DROP:
+		printf("node %u: drops its read copy of page %u\n", h->node,
+		       h->page);
+		break;
+	case DO_DELIVER:
+		printf("node %u: gets from node %u ", h->node, h->from);
+		cell_print(&w->q[h->from][h->node][h->nth]);
+		printf("\n");
+		break;
+	case DO_TAKEN:
+		printf("node %u: page %u is unmapped\n", h->node, h->page);
+		break;
+	case DO_DOWNGRADED:
+		printf("node %u: page %u is write-protected\n", h->node,
+		       h->page);
+		break;
+	}
+}

@@ -1,0 +1,372 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Break the page protocol on purpose and see that it is noticed; TAP.
+
+Each mutation replaces exact text of dsm/*.c, which must be there exactly once.
+"explore": the explorer must notice. "unit": no order of events among nodes that
+keep the protocol can show it (checks against faulty peers, fairness), so the
+unit test must.
+"""
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+HERE = pathlib.Path(__file__).resolve().parent
+DSM = HERE.parent.parent / "dsm"
+RUNS = (["-n", "2"], ["-n", "3"], ["-n", "3", "-l"])
+
+
+def row(state, event, old, new):
+    """One cell of the table, found by its state."""
+    return (state, event, old, new)
+
+
+MUTATIONS = [
+    # name, who notices, file, old, new
+    ("INVALID ignores INV", "explore", "page.c",
+     row("INVALID", "INV", "EDGE(INVALID, ACK, 0)", "EDGE(INVALID, NOTHING, 0)")),
+    ("INVALID refuses INV", "explore", "page.c",
+     row("INVALID", "INV", "EDGE(INVALID, ACK, 0)", "EDGE(INVALID, PROTO, 0)")),
+    ("INVALID_RD refuses INV", "explore", "page.c",
+     row("INVALID_RD", "INV", "EDGE(INVALID_RD, ACK, 0)", "EDGE(INVALID, PROTO, 0)")),
+    ("INVALID_RD forgets its request at INV", "explore", "page.c",
+     row("INVALID_RD", "INV", "EDGE(INVALID_RD, ACK, 0)", "EDGE(INVALID, ACK, 0)")),
+    ("INVALID_WR refuses INV", "explore", "page.c",
+     row("INVALID_WR", "INV", "EDGE(INVALID_WR, ACK, 0)", "EDGE(INVALID, PROTO, 0)")),
+    ("SHARED writes without asking", "explore", "page.c",
+     row("SHARED", "WRITE", "EDGE(SHARED_WR, GET_X_HAVE, 0)", "EDGE(EXCLUSIVE, NOTHING, 0)")),
+    ("OWNED writes without asking", "explore", "page.c",
+     row("OWNED", "WRITE", "EDGE(OWNED_WR, GET_X_HAVE, 0)", "EDGE(EXCLUSIVE, NOTHING, 0)")),
+    ("SHARED asks for data that it has", "explore", "page.c",
+     row("SHARED", "WRITE", "EDGE(SHARED_WR, GET_X_HAVE, 0)", "EDGE(SHARED_WR, GET_X, 0)")),
+    ("OWNED asks for data that it has", "explore", "page.c",
+     row("OWNED", "WRITE", "EDGE(OWNED_WR, GET_X_HAVE, 0)", "EDGE(OWNED_WR, GET_X, 0)")),
+    ("SHARED answers INV before the page is taken", "explore", "page.c",
+     row("SHARED", "INV", "EDGE(SHARED_TAKE, RECALL, TAKE)", "EDGE(INVALID, ACK, FREE | WAKE)")),
+    ("SHARED never starts the take", "explore", "page.c",
+     row("SHARED", "INV", "EDGE(SHARED_TAKE, RECALL, TAKE)", "EDGE(SHARED_TAKE, RECALL, 0)")),
+    ("OWNED refuses INV of an upgrading sharer", "explore", "page.c",
+     row("OWNED", "INV", "EDGE(OWNED_TAKE, RECALL, TAKE)", "EDGE(OWNED, PROTO, 0)")),
+    ("OWNED sends DATA_S and becomes SHARED", "explore", "page.c",
+     row("OWNED", "FWD_S", "EDGE(OWNED, DATA_S, 0)", "EDGE(SHARED, DATA_S, 0)")),
+    ("EXCLUSIVE sends DATA_S and stays writable", "explore", "page.c",
+     row("EXCLUSIVE", "FWD_S", "EDGE(EXCLUSIVE_DOWN, RECALL, DOWN)", "EDGE(EXCLUSIVE, DATA_S, 0)")),
+    ("EXCLUSIVE sends DATA_S before it is write-protected", "explore", "page.c",
+     row("EXCLUSIVE", "FWD_S", "EDGE(EXCLUSIVE_DOWN, RECALL, DOWN)", "EDGE(OWNED, DATA_S, 0)")),
+    ("EXCLUSIVE takes a read for a write", "explore", "page.c",
+     row("EXCLUSIVE", "FWD_S", "EDGE(EXCLUSIVE_DOWN, RECALL, DOWN)", "EDGE(EXCLUSIVE_TAKE, RECALL, TAKE)")),
+    ("EXCLUSIVE again after the downgrade", "explore", "page.c",
+     row("EXCLUSIVE_DOWN", "DOWNGRADED", "EDGE(OWNED, ANSWER, WAKE)", "EDGE(EXCLUSIVE, ANSWER, WAKE)")),
+    ("SHARED after the downgrade", "explore", "page.c",
+     row("EXCLUSIVE_DOWN", "DOWNGRADED", "EDGE(OWNED, ANSWER, WAKE)", "EDGE(SHARED, ANSWER, WAKE)")),
+    ("downgrade wakes nobody", "explore", "page.c",
+     row("EXCLUSIVE_DOWN", "DOWNGRADED", "EDGE(OWNED, ANSWER, WAKE)", "EDGE(OWNED, ANSWER, 0)")),
+    ("take of a read copy wakes nobody", "explore", "page.c",
+     row("SHARED_TAKE", "TAKEN", "EDGE(INVALID, ANSWER, FREE | WAKE)", "EDGE(INVALID, ANSWER, FREE)")),
+    ("take of an owner wakes nobody", "explore", "page.c",
+     row("OWNED_TAKE", "TAKEN", "EDGE(INVALID, ANSWER, FREE | WAKE)", "EDGE(INVALID, ANSWER, FREE)")),
+    ("taken page is not freed", "explore", "page.c",
+     row("EXCLUSIVE_TAKE", "TAKEN", "EDGE(INVALID, ANSWER, FREE | WAKE)", "EDGE(INVALID, ANSWER, WAKE)")),
+    ("take of SHARED_WR forgets the request", "explore", "page.c",
+     row("SHARED_WR_TAKE", "TAKEN", "EDGE(INVALID_WR, ANSWER, FREE | WAKE)", "EDGE(INVALID, ANSWER, FREE | WAKE)")),
+    ("take of OWNED_WR forgets the request", "explore", "page.c",
+     row("OWNED_WR_TAKE", "TAKEN", "EDGE(INVALID_WR, ANSWER, FREE | WAKE)", "EDGE(INVALID, ANSWER, FREE | WAKE)")),
+    ("take of SHARED_WR keeps the copy", "explore", "page.c",
+     row("SHARED_WR_TAKE", "TAKEN", "EDGE(INVALID_WR, ANSWER, FREE | WAKE)", "EDGE(SHARED_WR, ANSWER, WAKE)")),
+    ("SHARED_WR refuses INV of an earlier writer", "explore", "page.c",
+     row("SHARED_WR", "INV", "EDGE(SHARED_WR_TAKE, RECALL, TAKE)", "EDGE(SHARED_WR, PROTO, 0)")),
+    ("OWNED_WR refuses INV of an earlier writer", "explore", "page.c",
+     row("OWNED_WR", "INV", "EDGE(OWNED_WR_TAKE, RECALL, TAKE)", "EDGE(OWNED_WR, PROTO, 0)")),
+    ("OWNED_WR refuses FWD_X of an earlier writer", "explore", "page.c",
+     row("OWNED_WR", "FWD_X", "EDGE(OWNED_WR_TAKE, RECALL, TAKE)", "EDGE(OWNED_WR, PROTO, 0)")),
+    ("OWNED_WR refuses FWD_S of an earlier reader", "explore", "page.c",
+     row("OWNED_WR", "FWD_S", "EDGE(OWNED_WR, DATA_S, 0)", "EDGE(OWNED_WR, PROTO, 0)")),
+    ("lone reader becomes SHARED", "explore", "page.c",
+     row("INVALID_RD", "GRANT_X", "EDGE(EXCLUSIVE, READ_REPLY, ZERO | WAKE)", "EDGE(SHARED, READ_REPLY, ZERO | WAKE)")),
+    ("lone reader gets no page", "explore", "page.c",
+     row("INVALID_RD", "GRANT_X", "EDGE(EXCLUSIVE, READ_REPLY, ZERO | WAKE)", "EDGE(EXCLUSIVE, READ_REPLY, WAKE)")),
+    ("reader becomes OWNED", "explore", "page.c",
+     row("INVALID_RD", "DATA_S", "EDGE(SHARED, READ_REPLY, INSTALL | WAKE)", "EDGE(OWNED, READ_REPLY, INSTALL | WAKE)")),
+    ("reader is not woken", "explore", "page.c",
+     row("INVALID_RD", "DATA_S", "EDGE(SHARED, READ_REPLY, INSTALL | WAKE)", "EDGE(SHARED, READ_REPLY, INSTALL)")),
+    ("data of a write installed as zero", "explore", "page.c",
+     row("INVALID_WR", "DATA_X", "EDGE(EXCLUSIVE, WRITE_REPLY, INSTALL)", "EDGE(EXCLUSIVE, WRITE_REPLY, ZERO)")),
+    ("ACKs not waited for", "explore", "page.c",
+     "if (!ctx->replied || ctx->acks_got < ctx->acks_want)", "if (!ctx->replied)"),
+    ("reply not waited for", "explore", "page.c",
+     "if (!ctx->replied || ctx->acks_got < ctx->acks_want)", "if (ctx->acks_got < ctx->acks_want)"),
+    ("one ACK too few is enough", "explore", "page.c",
+     "ctx->acks_got < ctx->acks_want)", "ctx->acks_got + 1 < ctx->acks_want)"),
+    ("ACKs before the reply not counted", "explore", "page.c",
+     "		ctx->acks_got++;\n", "		ctx->acks_got += ctx->replied;\n"),
+    ("ACKs before the reply forgotten", "explore", "page.c",
+     "		ctx->replied = 1;\n", "		ctx->replied = 1;\n		ctx->acks_got = 0;\n"),
+    ("owner does not pass the number of ACKs on", "explore", "page.c",
+     "ev == HK_EV_FWD_X ? msg->acks : 0", "0"),
+    ("home closes a transaction with ACKs missing", "explore", "page.c",
+     "if (w->self == w->home && !acks) {", "if (w->self == w->home) {"),
+    ("any owner closes the transaction", "explore", "page.c",
+     "if (w->self == w->home && !acks) {", "if (!acks) {"),
+    ("home says NO_DONE and does not close", "explore", "page.c",
+     "		page_send_done(w, out, req);\n", ""),
+    ("home closes and does not say so", "explore", "page.c",
+     "		m->flags = HK_DMSG_F_NO_DONE;\n", ""),
+    ("writer says DONE although home has closed", "explore", "page.c",
+     "	if (!ctx->no_done)\n", "	if (1)\n"),
+    ("writer says no DONE", "explore", "page.c",
+     "	if (!ctx->no_done)\n", "	if (0)\n"),
+    ("reader says DONE although home has closed", "explore", "page.c",
+     "		if (!(msg->flags & HK_DMSG_F_NO_DONE))\n			page_send_done", "		if (1)\n			page_send_done"),
+    ("reader says no DONE", "explore", "page.c",
+     "		if (!(msg->flags & HK_DMSG_F_NO_DONE))\n			page_send_done", "		if (0)\n			page_send_done"),
+    ("writer's context left over", "explore", "page.c",
+     "		page_send_done(w, out, w->self);\n	*ctx = (struct hk_page_ctx){ 0 };\n", "		page_send_done(w, out, w->self);\n"),
+    ("recall's context left over", "explore", "page.c",
+     "		page_answer(w, out, ctx);\n		*ctx = (struct hk_page_ctx){ 0 };\n", "		page_answer(w, out, ctx);\n"),
+    ("ACK goes to home", "explore", "page.c",
+     "page_send(w, out, HK_DMSG_ACK, ctx->recall_req)", "page_send(w, out, HK_DMSG_ACK, w->home)"),
+    ("ACK of nothing goes to home", "explore", "page.c",
+     "page_send(w, out, HK_DMSG_ACK, msg->req)", "page_send(w, out, HK_DMSG_ACK, w->home)"),
+    ("DATA_X goes to home", "explore", "page.c",
+     "page_send_data(w, out, HK_DMSG_DATA_X, ctx->recall_req", "page_send_data(w, out, HK_DMSG_DATA_X, w->home"),
+    ("INV answered with data", "explore", "page.c",
+     "page_send(w, out, HK_DMSG_ACK, ctx->recall_req)", "page_send_data(w, out, HK_DMSG_DATA_S, ctx->recall_req, 0)"),
+
+    ("reader not entered as a sharer", "explore", "directory.c",
+     "	dir->sharers |= hk_node_bit(req);\n", ""),
+    ("entry not busy during a read", "explore", "directory.c",
+     "	dir->busy = req;\n	dir_send(self, out, gfn, HK_DMSG_FWD_S", "	dir_send(self, out, gfn, HK_DMSG_FWD_S"),
+    ("entry not busy during a write", "explore", "directory.c",
+     "	dir->sharers = 0;\n	dir->owner = req;\n	dir->busy = req;\n", "	dir->sharers = 0;\n	dir->owner = req;\n"),
+    ("entry not busy during an upgrade", "explore", "directory.c",
+     "	if (acks || !hk_dir_wait_empty(wait))\n		dir->busy = req;\n	else", "	if (!acks)"),
+    ("upgrade closed with ACKs missing", "explore", "directory.c",
+     "if (acks || !hk_dir_wait_empty(wait))", "if (!hk_dir_wait_empty(wait))"),
+    ("upgrade does not recall the owner", "explore", "directory.c",
+     "u64 others = (dir->sharers | hk_node_bit(dir->owner)) &", "u64 others = dir->sharers &"),
+    ("upgrade recalls the owner only", "explore", "directory.c",
+     "u64 others = (dir->sharers | hk_node_bit(dir->owner)) &", "u64 others = hk_node_bit(dir->owner) &"),
+    ("upgrade does not recall anybody", "explore", "directory.c",
+     "	if (others)\n		dir_send(self, out, gfn, HK_DMSG_INV, others, req, 0);\n	m =", "	m ="),
+    ("upgrade keeps the sharers", "explore", "directory.c",
+     "	dir->sharers = 0;\n	dir->owner = req;\n	/* somebody", "	dir->owner = req;\n	/* somebody"),
+    ("upgrade keeps the owner", "explore", "directory.c",
+     "	dir->sharers = 0;\n	dir->owner = req;\n	/* somebody", "	dir->sharers = 0;\n	/* somebody"),
+    ("HAVE believed after an earlier writer", "explore", "directory.c",
+     "else if (have && (copies & hk_node_bit(req)))", "else if (have)"),
+    ("HAVE not believed", "explore", "directory.c",
+     "else if (have && (copies & hk_node_bit(req)))", "else if (0)"),
+    ("upgrade given to a sharer that dropped its copy", "explore", "directory.c",
+     "else if (have && (copies & hk_node_bit(req)))", "else if (copies & hk_node_bit(req))"),
+    ("write does not recall the sharers", "explore", "directory.c",
+     "	if (others)\n		dir_send(self, out, gfn, HK_DMSG_INV, others, req, 0);\n	dir_send(", "	dir_send("),
+    ("write does not count the sharers", "explore", "directory.c",
+     "		 nodes_count(others));", "		 0);"),
+    ("write recalls the requester", "explore", "directory.c",
+     "u64 others = dir->sharers & ~hk_node_bit(req) & ~owner;", "u64 others = dir->sharers & ~owner;"),
+    ("write keeps the sharers", "explore", "directory.c",
+     "	dir->sharers = 0;\n	dir->owner = req;\n	dir->busy = req;\n", "	dir->owner = req;\n	dir->busy = req;\n"),
+    ("write keeps the owner", "explore", "directory.c",
+     "	dir->sharers = 0;\n	dir->owner = req;\n	dir->busy = req;\n", "	dir->sharers = 0;\n	dir->busy = req;\n"),
+    ("first touch makes no owner", "explore", "directory.c",
+     "	dir->owner = req;\n	dir_send(self, out, gfn, HK_DMSG_GRANT_X", "	dir_send(self, out, gfn, HK_DMSG_GRANT_X"),
+    ("first touch left open", "explore", "directory.c",
+     "HK_NODE_NONE, 0)->flags = HK_DMSG_F_NO_DONE;", "HK_NODE_NONE, 0)->flags = 0;"),
+    ("DONE starts nobody", "explore", "directory.c",
+     "	if (!hk_dir_wait_empty(wait))\n		start_next(self, dir, wait, msg->gfn, out);\n", "	(void)start_next;\n	(void)out;\n	(void)wait;\n"),
+    ("DONE leaves the entry busy", "explore", "directory.c",
+     "	dir->busy = HK_NODE_NONE;\n", ""),
+    ("reader served and still waiting", "explore", "directory.c",
+     "	wait->rd &= ~bit;\n", ""),
+    ("writer served and still waiting", "explore", "directory.c",
+     "	wait->wr &= ~bit;\n", ""),
+    ("HAVE outlives its request", "explore", "directory.c",
+     "	wait->have &= ~bit;\n", ""),
+    ("waiting writer taken for a reader", "explore", "directory.c",
+     "		wait->wr |= bit;\n", "		wait->rd |= bit;\n"),
+    ("waiting request lost", "explore", "directory.c",
+     "		wait->rd |= bit;\n", "		;\n"),
+    ("HAVE of a waiting request lost", "explore", "directory.c",
+     "		wait->have |= bit;\n", "		;\n"),
+    ("request served while the entry is busy", "explore", "directory.c",
+     "	if (dir->busy == HK_NODE_NONE) {", "	if (dir->busy == HK_NODE_NONE || !write) {"),
+    ("requester refused until home's own DONE came", "explore", "directory.c",
+     "	if (write)\n		wait->wr", "	if (dir->busy == msg->from)\n		return -EPROTO;\n	if (write)\n		wait->wr"),
+
+    # faulty peers and fairness: not to be seen among nodes that keep the rules
+    ("recall taken from any node", "unit", "page.c",
+     "		return from_home && node_valid(msg->req) &&", "		return node_valid(msg->req) &&"),
+    ("recall for oneself taken", "unit", "page.c",
+     "		       msg->req != w->self && msg->acks", "		       msg->acks"),
+    ("grant taken from any node", "unit", "page.c",
+     "		return from_home && msg->acks <= ACKS_MAX;", "		return msg->acks <= ACKS_MAX;"),
+    ("NO_DONE taken from any node", "unit", "page.c",
+     "(from_home || !(msg->flags & HK_DMSG_F_NO_DONE))", "1"),
+    ("NO_DONE taken with ACKs missing", "unit", "page.c",
+     "if (msg->acks && (msg->flags & HK_DMSG_F_NO_DONE))", "if (0)"),
+    ("any number of ACKs counted", "unit", "page.c",
+     "if (ctx->acks_got >= (ctx->replied ? ctx->acks_want : ACKS_MAX))", "if (0)"),
+    ("reply with fewer ACKs than came taken", "unit", "page.c",
+     "if (ctx->replied || ctx->acks_got > msg->acks)", "if (ctx->replied)"),
+    ("second reply taken", "unit", "page.c",
+     "if (ctx->replied || ctx->acks_got > msg->acks)", "if (ctx->acks_got > msg->acks)"),
+    ("recall after our own reply taken", "unit", "page.c",
+     "return ctx->replied || ctx->acks_got;", "return 0;"),
+    ("grant without a copy taken", "unit", "page.c",
+     "if (!(msg->flags & HK_DMSG_F_HAVE) == !act)", "if (0)"),
+    ("message for another page taken", "unit", "page.c",
+     "msg->gfn != w->gfn || ", ""),
+    ("lowest id always first", "unit", "directory.c",
+     "above ? above : set", "set"),
+    ("same id again", "unit", "directory.c",
+     "((u64)2 << last) - 1", "((u64)1 << last) - 1"),
+    ("lower ids first", "unit", "directory.c",
+     "set & ~(((u64)2 << last) - 1)", "set & (((u64)1 << last) - 1)"),
+    ("DONE taken in another's name", "unit", "directory.c",
+     "if (msg->from != msg->req && msg->from != self)", "if (0)"),
+    ("DONE taken from a node that did not ask", "unit", "directory.c",
+     " || dir->busy != msg->req)", ")"),
+    ("second request of a waiting node taken", "unit", "directory.c",
+     "if ((wait->rd | wait->wr) & bit)", "if (0)"),
+    ("request of an owner without a copy taken", "unit", "directory.c",
+     "if (msg->from == dir->owner && !have)", "if (0)"),
+    ("NO_DONE while somebody waits", "unit", "directory.c",
+     "if (acks || !hk_dir_wait_empty(wait))", "if (acks)"),
+    ("owner recalled twice", "unit", "directory.c",
+     "~hk_node_bit(req) & ~owner;", "~hk_node_bit(req);"),
+]
+
+
+def substitute(text, change):
+    """The mutated text, or None when the original is not there just once."""
+    if len(change) == 2:
+        old, new = change
+        return text.replace(old, new) if text.count(old) == 1 else None
+    state, event, old, new = change
+    start = text.find("[HK_PG_%s] = {" % state)
+    end = text.find("\n\t},", start)
+    if start < 0 or end < 0:
+        return None
+    lines = text[start:end].split("\n")
+    hit = [i for i, l in enumerate(lines)
+           if "[HK_EV_%s]" % event in l and old in l]
+    if len(hit) != 1:
+        return None
+    lines[hit[0]] = lines[hit[0]].replace(old, new)
+    return text[:start] + "\n".join(lines) + text[end:]
+
+
+def notice(args, where, dsm):
+    """Who notices: (by the explorer, by the unit test, build failure)."""
+    flags = ["-O1", "-std=gnu11", "-Wall", "-Wextra",
+             "-Wno-unused-parameter", "-Wno-unused-variable",
+             "-Wno-unused-but-set-variable"]
+    objs = []
+    for name in ("page", "directory"):
+        obj = str(where / (name + ".o"))
+        run = subprocess.run([args.cc, *flags, "-c", "-o", obj,
+                              str(dsm / (name + ".c"))],
+                             capture_output=True, text=True)
+        if run.returncode:
+            return None, None, run.stderr
+        objs.append(obj)
+    for prog, parts in (("explore", args.explore), ("unit", args.unit)):
+        subprocess.run([args.cc, "-o", str(where / prog), *parts, *objs],
+                       check=True)
+    by_explore = None
+    for opts in RUNS:
+        try:
+            run = subprocess.run([str(where / "explore"), *opts,
+                                  "-m", "3000000"], capture_output=True,
+                                 text=True, timeout=60)
+        except subprocess.TimeoutExpired:
+            continue
+        if run.returncode == 1:
+            fault = [l for l in run.stdout.split("\n") if "FAULT" in l]
+            by_explore = "%s: %s" % (" ".join(opts),
+                                     fault[0].split("FAULT: ")[1] if fault
+                                     else "?")
+            break
+        if run.returncode not in (0, 1):
+            return None, None, "explore ended with %d" % run.returncode
+    run = subprocess.run([str(where / "unit")], capture_output=True)
+    return by_explore, run.returncode != 0, None
+
+
+def try_one(args, tmp, nr, mutation):
+    name, by, file, *change = mutation
+    if len(change) == 1 and isinstance(change[0], tuple):
+        change = change[0]
+    where = tmp / str(nr)
+    dsm = where / "dsm"
+    shutil.copytree(DSM, dsm)
+    text = substitute((dsm / file).read_text(), change)
+    if text is None:
+        return False, "%s: original text not found just once" % name
+    (dsm / file).write_text(text)
+    by_explore, by_unit, broken = notice(args, where, dsm)
+    shutil.rmtree(where)
+    if broken:
+        return False, "%s: %s" % (name, broken.strip())
+    ok = bool(by_explore) if by == "explore" else by_unit
+    who = [w for w, noticed in (("explorer (%s)" % by_explore, by_explore),
+                                ("unit test", by_unit)) if noticed]
+    return ok, "%s: %s" % (name, ", ".join(who) or "NOBODY NOTICES")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cc", default=os.environ.get("CC", "cc"))
+    parser.add_argument("--out", default="../../out/selftests/explore")
+    parser.add_argument("-j", type=int, default=1)
+    parser.add_argument("--mutate", type=int, metavar="K",
+                        help="only the Kth mutation")
+    args = parser.parse_args()
+
+    out = pathlib.Path(args.out).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    with tempfile.TemporaryDirectory(dir=out) as tmp:
+        tmp = pathlib.Path(tmp)
+        args.explore, args.unit = [], []
+        for src, objs in (
+                *((HERE / s, args.explore)
+                  for s in ("explore.c", "model.c", "pack.c")),
+                *((HERE.parent / "dsm" / s, args.unit)
+                  for s in ("dsm_test.c", "page_test.c", "directory_test.c"))):
+            obj = str(tmp / (src.stem + ".o"))
+            subprocess.run([args.cc, "-O2", "-std=gnu11", "-c", "-o", obj,
+                            str(src)], check=True)
+            objs.append(obj)
+
+        # the unbroken protocol must pass, or the rest means nothing
+        where = tmp / "0"
+        where.mkdir()
+        by_explore, by_unit, broken = notice(args, where, DSM)
+        sound = not (by_explore or by_unit or broken)
+        print("1..%d" % (1 if args.mutate else len(MUTATIONS) + 1))
+        if not args.mutate:
+            print("%sok 1 - no mutation, no fault" % ("" if sound else "not "))
+            failed += not sound
+
+        todo = list(enumerate(MUTATIONS, 1))
+        if args.mutate:
+            todo = todo[args.mutate - 1:args.mutate]
+        with ThreadPoolExecutor(args.j) as pool:
+            results = pool.map(lambda m: try_one(args, tmp, *m), todo)
+            for (nr, _), (ok, text) in zip(todo, results):
+                print("%sok %d - %s" % ("" if ok else "not ",
+                                        1 if args.mutate else nr + 1,
+                                        text.replace("\n", " ").replace("#", "")))
+                sys.stdout.flush()
+                failed += not ok
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
