@@ -1,0 +1,1254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest RAM on one node: creation, the way a page's state advances, messages
+ *
+ * The engine in dsm/ decides; this file carries out. A *visit* (struct hk_visit)
+ * is one pass through the lock of a gfn's bucket: an event is given to the
+ * engine, what it wants sent is queued to the links, what it sends to this node
+ * itself is worked on in the same visit (all of it is about the same gfn), and
+ * recalls are started when the lock has been dropped.
+ *
+ *	fault.c: a fault	-> HK_EV_READ, HK_EV_WRITE
+ *	recall.c: page is away	-> HK_EV_TAKEN, HK_EV_DOWNGRADED
+ *	spill.c: no room	-> HK_EV_DROP; HK_EV_WRITE for what others offer
+ *	hk_mem_recv()		-> all others
+ *
+ * Messages are queued while the bucket is locked, so their order on a link is
+ * the order in which the page's state changed.
+ */
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/pseudo_fs.h>
+#include <linux/slab.h>
+#include "compat/mm.h"
+#include "mem.h"
+
+#define GFP_SPARE	(GFP_ATOMIC | __GFP_NOWARN)
+
+/*
+ * Inodes for the mappings, as drm_fs_inode_new() makes them. No owner: the
+ * mount goes with the last VM, and VMs go before the module does.
+ */
+static int mem_fs_init_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, 0x484b4d45) ? 0 : -ENOMEM;
+}
+
+static struct file_system_type mem_fs_type = {
+	.name		 = "hyperkernel",
+	.init_fs_context = mem_fs_init_context,
+	.kill_sb	 = kill_anon_super,
+};
+
+static struct vfsmount *mem_fs_mnt;
+static int mem_fs_count;
+
+/*
+ * Pages are dirty or not for the sake of direct I/O alone, which hands pages
+ * that it finds clean to a work of its own (bio_check_pages_dirty()).
+ */
+static const struct address_space_operations mem_aops = {
+	.dirty_folio = noop_dirty_folio,
+};
+
+static u8 page_state(const struct page *page)
+{
+	return page_private(page) & HK_PP_STATE;
+}
+
+/*
+ * Struct hk_busy
+ */
+void hk_busy_put(struct hk_busy *busy)
+{
+	if (busy && refcount_dec_and_test(&busy->ref))
+		mempool_free(busy, busy->mem->busy_pool);
+}
+
+static struct hk_busy *busy_find(struct hk_bucket *b, u64 gfn)
+{
+	struct hk_busy *busy;
+
+	hlist_for_each_entry(busy, &b->busy, node)
+		if (busy->gfn == gfn)
+			return busy;
+	return NULL;
+}
+
+static int visit_busy_add(struct hk_visit *v, u8 state)
+{
+	struct hk_mem *mem = v->mem;
+	struct hk_busy *busy = mempool_alloc(mem->busy_pool, GFP_SPARE);
+
+	if (!busy)
+		return -ENOMEM;
+	memset(busy, 0, sizeof(*busy));
+	refcount_set(&busy->ref, 1);
+	busy->mem = mem;
+	busy->gfn = v->w.gfn;
+	busy->listed = true;
+	busy->started_ns = ktime_get_ns();
+	init_waitqueue_head(&busy->wq);
+	hk_recall_init(busy);
+	if (state == HK_PG_INVALID_RD || state == HK_PG_INVALID_WR) {
+		busy->charged = v->charged;
+		v->charged = false;
+	}
+	hlist_add_head(&busy->node, &v->b->busy);
+	atomic64_inc(&mem->nr_busy);
+	v->busy = busy;
+	return 0;
+}
+
+static void busy_wake(struct hk_busy *busy)
+{
+	WRITE_ONCE(busy->seq, busy->seq + 1);
+	wake_up_all(&busy->wq);
+}
+
+static void visit_busy_del(struct hk_visit *v)
+{
+	struct hk_busy *busy = v->busy;
+
+	v->busy = NULL;
+	hlist_del_init(&busy->node);
+	busy->listed = false;
+	atomic64_dec(&v->mem->nr_busy);
+	if (busy->charged) {
+		busy->charged = false;
+		hk_room_put(v->mem);
+	}
+	if (busy->taking) {
+		busy->taking = false;
+		atomic_dec(&v->mem->taking);
+	}
+	busy_wake(busy);
+	hk_busy_put(busy);
+}
+
+/*
+ * Visits
+ */
+void hk_visit_init(struct hk_visit *v, struct hk_mem *mem, u64 gfn)
+{
+	memset(v, 0, sizeof(*v));
+	v->mem = mem;
+	v->w.gfn = gfn;
+	v->w.self = mem->vm->node->id;
+	v->w.home = hk_vm_home(mem->vm, gfn);
+	v->b = hk_mem_bucket(mem, gfn);
+}
+
+static struct hk_dir *dir_entry(struct hk_mem *mem, u64 gfn)
+{
+	struct hk_dir *chunk = xa_load(&mem->dirs, gfn >> HK_DIR_CHUNK_BITS);
+
+	return chunk ? &chunk[gfn & (HK_DIR_CHUNK - 1)] : NULL;
+}
+
+static int dir_chunk_add(struct hk_mem *mem, u64 gfn)
+{
+	void *chunk, *old;
+
+	BUILD_BUG_ON(HK_DIR_CHUNK * sizeof(struct hk_dir) != PAGE_SIZE);
+	if (dir_entry(mem, gfn))
+		return 0;
+	chunk = (void *)get_zeroed_page(GFP_KERNEL);
+	if (!chunk)
+		return -ENOMEM;
+	old = xa_cmpxchg(&mem->dirs, gfn >> HK_DIR_CHUNK_BITS, NULL, chunk,
+			 GFP_KERNEL);
+	if (old) {
+		free_page((unsigned long)chunk);
+		return xa_err(old);
+	}
+	atomic64_inc(&mem->nr_chunks);
+	return 0;
+}
+
+/**
+ * hk_visit_prepare() - allocate, before the lock, what is likely to be needed
+ * @v: visit, not locked
+ * @first_touch: the event may be the first one ever about this page
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM
+ */
+int hk_visit_prepare(struct hk_visit *v, bool first_touch)
+{
+	struct hk_dir *dir;
+	int err;
+
+	if (v->w.home != v->w.self)
+		return 0;
+	err = dir_chunk_add(v->mem, v->w.gfn);
+	if (err || !first_touch || v->spare)
+		return err;
+	/* a guess, hence lockless */
+	dir = dir_entry(v->mem, v->w.gfn);
+	if (READ_ONCE(dir->owner) != HK_NODE_NONE)
+		return 0;
+	v->spare = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	v->spare_zero = true;
+	return v->spare ? 0 : -ENOMEM;
+}
+
+void hk_visit_lock(struct hk_visit *v)
+	__acquires(v->b->lock)
+{
+	spin_lock(&v->b->lock);
+	v->page = xa_load(&v->mem->pages, v->w.gfn);
+	v->busy = busy_find(v->b, v->w.gfn);
+	if (v->busy)
+		v->state = v->busy->state;
+	else if (v->page)
+		v->state = page_state(v->page);
+	else
+		v->state = HK_PG_INVALID;
+}
+
+void hk_visit_unlock(struct hk_visit *v)
+	__releases(v->b->lock)
+{
+	v->page = NULL;
+	v->busy = NULL;
+	spin_unlock(&v->b->lock);
+}
+
+static void msgs_refill(struct hk_mem *mem)
+{
+	struct hk_msg *msg;
+
+	while (READ_ONCE(mem->nr_msgs) < HK_MEM_SPARE_MSGS) {
+		msg = hk_msg_alloc(HK_MSG_PAGE, mem->vm->id,
+				   sizeof(struct hk_wire_page_msg), GFP_KERNEL);
+		if (!msg)
+			return;
+		spin_lock(&mem->msgs_lock);
+		list_add(&msg->list, &mem->msgs);
+		mem->nr_msgs++;
+		spin_unlock(&mem->msgs_lock);
+	}
+}
+
+static struct hk_msg *msg_get(struct hk_mem *mem)
+{
+	struct hk_msg *msg;
+
+	msg = hk_msg_alloc(HK_MSG_PAGE, mem->vm->id,
+			   sizeof(struct hk_wire_page_msg), GFP_SPARE);
+	if (msg)
+		return msg;
+	spin_lock(&mem->msgs_lock);
+	msg = list_first_entry_or_null(&mem->msgs, struct hk_msg, list);
+	if (msg) {
+		list_del_init(&msg->list);
+		mem->nr_msgs--;
+	}
+	spin_unlock(&mem->msgs_lock);
+	return msg;
+}
+
+/**
+ * hk_visit_end() - give back what was not used and start the recall
+ * @v: visit, unlocked
+ * @here: a recall may be tried in this thread, which holds no page lock then
+ * Context: process, may sleep.
+ */
+void hk_visit_end(struct hk_visit *v, bool here)
+{
+	struct hk_busy *recall = v->recall;
+
+	if (v->spare)
+		put_page(v->spare);
+	if (v->data)
+		put_page(v->data);
+	if (v->taken)
+		put_page(v->taken);
+	if (v->free)
+		put_page(v->free);
+	if (v->charged)
+		hk_room_put(v->mem);
+	v->spare = NULL;
+	v->data = NULL;
+	v->taken = NULL;
+	v->free = NULL;
+	v->charged = false;
+	v->recall = NULL;
+	if (unlikely(READ_ONCE(v->mem->nr_msgs) < HK_MEM_SPARE_MSGS))
+		msgs_refill(v->mem);
+	if (recall)
+		hk_recall_start(recall, v->recall_in_ns, here);
+}
+
+static void visit_no_memory(struct hk_visit *v, const char *what)
+{
+	hk_vm_kill(v->mem->vm, true,
+		   "node %u: out of memory for %s of page %#llx", v->w.self,
+		   what, v->w.gfn);
+}
+
+static void visit_set_state(struct hk_visit *v, u8 state)
+{
+	struct hk_mem *mem = v->mem;
+	bool is = state == HK_PG_SHARED;
+	bool was;
+
+	v->state = state;
+	if (v->busy)
+		v->busy->state = state;
+	if (!v->page)
+		return;
+	was = page_state(v->page) == HK_PG_SHARED;
+	set_page_private(v->page,
+			 (page_private(v->page) & ~HK_PP_STATE) | state);
+	if (was == is)
+		return;
+	if (was) {
+		xa_clear_mark(&mem->pages, v->w.gfn, HK_PAGES_SHARED);
+		atomic64_dec(&mem->nr_shared);
+	} else {
+		xa_set_mark(&mem->pages, v->w.gfn, HK_PAGES_SHARED);
+		atomic64_inc(&mem->nr_shared);
+	}
+}
+
+/**
+ * hk_visit_detach() - take the page out of guest RAM
+ * @v: visit, locked; the page is locked, unmapped, and its references are frozen
+ *
+ * The page becomes an ordinary one with one reference, v->taken, that no
+ * page table or pagevec knows of. Room stays charged until the next event.
+ */
+void hk_visit_detach(struct hk_visit *v)
+{
+	struct page *page = v->page;
+	struct hk_mem *mem = v->mem;
+
+	lockdep_assert_held(&v->b->lock);
+	if (page_state(page) == HK_PG_SHARED)
+		atomic64_dec(&mem->nr_shared);
+	xa_erase(&mem->pages, v->w.gfn);
+	atomic64_dec(&mem->present);
+	v->page = NULL;
+	v->taken = page;
+
+	ClearPageDirty(page);
+	page->mapping = NULL;
+	page->index = 0;
+	set_page_private(page, 0);
+	page_ref_unfreeze(page, 1);
+	unlock_page(page);
+}
+
+/* What came with the message, or zeroes, becomes the page */
+static int visit_install(struct hk_visit *v, bool zero)
+{
+	struct hk_mem *mem = v->mem;
+	struct page *page;
+
+	if (zero) {
+		if (v->spare && v->spare_zero) {
+			page = v->spare;
+			v->spare = NULL;
+		} else {
+			page = alloc_page(GFP_SPARE | __GFP_ZERO);
+		}
+	} else {
+		page = v->data;
+		v->data = NULL;
+	}
+	if (!page) {
+		visit_no_memory(v, "the content");
+		return -ENOMEM;
+	}
+
+	page->index = v->w.gfn;
+	page->mapping = mem->inode->i_mapping;
+	set_page_private(page, v->state);
+	if (xa_is_err(xa_store(&mem->pages, v->w.gfn, page, GFP_SPARE))) {
+		page->mapping = NULL;
+		page->index = 0;
+		set_page_private(page, 0);
+		put_page(page);
+		visit_no_memory(v, "the entry");
+		return -ENOMEM;
+	}
+	v->page = page;
+	atomic64_inc(&mem->present);
+	if (v->busy && v->busy->charged)
+		v->busy->charged = false;
+	else
+		atomic_long_inc(&mem->vm->node->used);
+	return 0;
+}
+
+/* A page whose 512 words are all alike travels as one of them */
+static bool page_same_filled(const struct page *page, u64 *fill)
+{
+	const u64 *p = page_address(page);
+	unsigned int i;
+
+	for (i = 1; i < PAGE_SIZE / sizeof(*p); i++)
+		if (p[i] != p[0])
+			return false;
+	*fill = p[0];
+	return true;
+}
+
+static int visit_send_content(struct hk_visit *v, struct hk_msg *msg,
+			      struct hk_wire_page_msg *body, bool give)
+{
+	struct page *from = give ? v->taken : v->page;
+	struct page *page;
+	u64 fill;
+
+	if (WARN_ON_ONCE(!from))
+		return -EIO;
+	hk_vm_count(v->mem->vm, SENT);
+	if (page_same_filled(from, &fill)) {
+		hk_vm_count(v->mem->vm, FILL_SENT);
+		body->fill = cpu_to_le64(fill);
+		body->content = HK_CONTENT_FILL;
+		return 0;
+	}
+	if (give) {
+		page = v->taken;
+		v->taken = NULL;
+	} else {
+		/*
+		 * A copy, though a reference would do for the content, which
+		 * cannot change before the reader has it: a reference keeps the
+		 * page from being taken until the transport lets go of it.
+		 */
+		page = v->spare;
+		v->spare = NULL;
+		if (!page)
+			page = alloc_page(GFP_SPARE);
+		if (!page)
+			return -ENOMEM;
+		copy_page(page_address(page), page_address(from));
+	}
+	msg->page = page;
+	msg->hdr.flags |= HK_WIRE_F_PAGE;
+	body->content = HK_CONTENT_PAGE;
+	return 0;
+}
+
+static int visit_send_wire(struct hk_visit *v, const struct hk_dmsg *m, u16 to)
+{
+	struct hk_wire_page_msg *body;
+	struct hk_msg *msg;
+	int err = 0;
+
+	msg = msg_get(v->mem);
+	if (!msg)
+		goto err_memory;
+	body = (struct hk_wire_page_msg *)msg->body;
+	*body = (struct hk_wire_page_msg){
+		.gfn = cpu_to_le64(m->gfn),
+		.req = cpu_to_le16(m->req),
+		.acks = cpu_to_le16(m->acks),
+		.dtype = m->type,
+		.dflags = m->flags,
+	};
+	if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X)
+		err = visit_send_content(v, msg, body,
+					 m->type == HK_DMSG_DATA_X);
+	if (err) {
+		hk_msg_free(msg);
+		goto err_memory;
+	}
+	if (v->busy)
+		v->busy->wire = true;
+	/* a peer that is gone is the business of hk_vm_link_down() */
+	hk_node_send(v->mem->vm->node, to, msg);
+	return 0;
+
+err_memory:
+	visit_no_memory(v, "a message");
+	return -ENOMEM;
+}
+
+static int visit_send(struct hk_visit *v, const struct hk_dmsg *m)
+{
+	u64 to = m->to;
+	u16 node;
+	int err;
+
+	for (; to; to &= to - 1) {
+		node = __ffs64(to);
+		if (node == v->w.self) {
+			if (WARN_ON_ONCE(v->tail == HK_VISIT_QUEUE))
+				return -EIO;
+			v->queue[v->tail++] = *m;
+			continue;
+		}
+		err = visit_send_wire(v, m, node);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void stat_min_max(struct hk_vm *vm, u64 ns)
+{
+	atomic64_t *min = &vm->stat[HK_STAT_FETCH_NS_MIN];
+	atomic64_t *max = &vm->stat[HK_STAT_FETCH_NS_MAX];
+	s64 old = atomic64_read(min);
+
+	while ((!old || (s64)ns < old) &&
+	       !atomic64_try_cmpxchg(min, &old, ns))
+		;
+	old = atomic64_read(max);
+	while ((s64)ns > old && !atomic64_try_cmpxchg(max, &old, ns))
+		;
+}
+
+/* What was asked for is there: hold it for the fault that wants it */
+static void visit_granted(struct hk_visit *v)
+{
+	struct hk_vm *vm = v->mem->vm;
+	struct hk_busy *busy = v->busy;
+	u64 ns;
+
+	if (!busy->wanted)
+		return;
+	set_page_private(v->page,
+			 (page_private(v->page) & HK_PP_STATE) | HK_PP_HOLD |
+			 (unsigned long)hk_now_us() << HK_PP_TIME_SHIFT);
+	if (!busy->wire)
+		return;
+	ns = ktime_get_ns() - busy->started_ns;
+	hk_vm_count(vm, FETCH_NR);
+	hk_vm_count_add(vm, FETCH_NS, ns);
+	stat_min_max(vm, ns);
+}
+
+static void visit_recall(struct hk_visit *v, u8 what)
+{
+	struct hk_busy *busy = v->busy;
+
+	if (WARN_ON_ONCE(!busy || !v->page || v->recall))
+		return;
+	busy->recall = what;
+	busy->recall_ns = ktime_get_ns();
+	busy->tries = 0;
+	v->recall_in_ns = hk_hold_left_ns(v->page);
+	busy->held = v->recall_in_ns != 0;
+	refcount_inc(&busy->ref);
+	v->recall = busy;
+}
+
+static void visit_count(struct hk_visit *v, enum hk_page_event ev, u32 act)
+{
+	struct hk_vm *vm = v->mem->vm;
+
+	if (act & HK_ACT_INSTALL)
+		hk_vm_count(vm, FETCHED);
+	else if (act & HK_ACT_INSTALL_ZERO)
+		hk_vm_count(vm, ZERO);
+	else if (ev == HK_EV_GRANT_X)
+		hk_vm_count(vm, UPGRADED);
+	else if (ev == HK_EV_TAKEN)
+		hk_vm_count(vm, INVALIDATED);
+	else if (ev == HK_EV_DOWNGRADED)
+		hk_vm_count(vm, DOWNGRADED);
+}
+
+static bool event_grants(enum hk_page_event ev)
+{
+	return ev == HK_EV_DATA_S || ev == HK_EV_DATA_X ||
+	       ev == HK_EV_GRANT_X || ev == HK_EV_ACK;
+}
+
+/* One step of the page's own state machine */
+static int visit_page(struct hk_visit *v, enum hk_page_event ev,
+		      const struct hk_dmsg *msg)
+{
+	struct hk_page_ctx none = { 0 };
+	struct hk_page_ctx *ctx = v->busy ? &v->busy->ctx : &none;
+	struct hk_out out;
+	u8 state = v->state;
+	unsigned int i;
+	int err;
+
+	out.nr = 0;
+	out.act = 0;
+	err = hk_page_step(&v->w, &state, ctx, ev, msg, &out);
+	if (err) {
+		hk_vm_kill(v->mem->vm, true,
+			   "node %u: page %#llx: impossible %s in state %s, from node %u",
+			   v->w.self, v->w.gfn, hk_page_event_name(ev),
+			   hk_page_state_name(v->state),
+			   msg ? msg->from : v->w.self);
+		return err;
+	}
+
+	if (!hk_page_stable(state) && !v->busy) {
+		err = visit_busy_add(v, state);
+		if (err) {
+			visit_no_memory(v, "the state");
+			return err;
+		}
+		v->busy->ctx = none;
+	}
+	if (out.act & (HK_ACT_INSTALL | HK_ACT_INSTALL_ZERO)) {
+		err = visit_install(v, out.act & HK_ACT_INSTALL_ZERO);
+		if (err)
+			return err;
+	}
+	/* the room of a page that went is that of the one to come, or free */
+	if (ev == HK_EV_TAKEN || ev == HK_EV_DROP) {
+		if (hk_page_stable(state))
+			hk_room_put(v->mem);
+		else
+			v->busy->charged = true;
+	}
+	visit_set_state(v, state);
+	for (i = 0; i < out.nr; i++) {
+		err = visit_send(v, &out.msg[i]);
+		if (err)
+			return err;
+	}
+	if (out.act & HK_ACT_FREE) {
+		v->free = v->taken;
+		v->taken = NULL;
+	}
+	visit_count(v, ev, out.act);
+
+	if (v->busy && hk_page_stable(state)) {
+		if (event_grants(ev))
+			visit_granted(v);
+		visit_busy_del(v);
+	} else if (v->busy && (out.act & HK_ACT_WAKE)) {
+		busy_wake(v->busy);
+	}
+	if (out.act & (HK_ACT_TAKE | HK_ACT_DOWNGRADE))
+		visit_recall(v, out.act & (HK_ACT_TAKE | HK_ACT_DOWNGRADE));
+	return 0;
+}
+
+static struct hk_dir_waiters *waiters_find(struct hk_bucket *b, u64 gfn)
+{
+	struct hk_dir_waiters *waiters;
+
+	hlist_for_each_entry(waiters, &b->waits, node)
+		if (waiters->gfn == gfn)
+			return waiters;
+	return NULL;
+}
+
+/* One step of the page's directory entry, this node being its home */
+static int visit_home(struct hk_visit *v, const struct hk_dmsg *msg)
+{
+	struct hk_mem *mem = v->mem;
+	struct hk_dir_wait none = { 0 };
+	struct hk_dir_waiters *waiters;
+	struct hk_dir_wait *wait;
+	struct hk_out out;
+	struct hk_dir *dir;
+	unsigned int i;
+	bool unused;
+	int err;
+
+	dir = dir_entry(mem, v->w.gfn);
+	if (!dir) {
+		visit_no_memory(v, "the directory");
+		return -ENOMEM;
+	}
+	waiters = waiters_find(v->b, v->w.gfn);
+	wait = waiters ? &waiters->wait : &none;
+	unused = dir->owner == HK_NODE_NONE;
+	out.nr = 0;
+	out.act = 0;
+	err = hk_dir_step(v->w.self, dir, wait, msg, &out);
+	if (err) {
+		hk_vm_kill(mem->vm, true,
+			   "node %u: page %#llx: impossible %s from node %u, owner %u, busy %u",
+			   v->w.self, v->w.gfn, hk_dmsg_name(msg->type),
+			   msg->from, dir->owner, dir->busy);
+		return err;
+	}
+	if (unused && dir->owner != HK_NODE_NONE)
+		atomic64_inc(&mem->nr_dirs);
+
+	if (waiters && hk_dir_wait_empty(wait)) {
+		hlist_del(&waiters->node);
+		mempool_free(waiters, mem->wait_pool);
+	} else if (!waiters && !hk_dir_wait_empty(wait)) {
+		waiters = mempool_alloc(mem->wait_pool, GFP_SPARE);
+		if (!waiters) {
+			visit_no_memory(v, "the waiting requests");
+			return -ENOMEM;
+		}
+		waiters->gfn = v->w.gfn;
+		waiters->wait = none;
+		hlist_add_head(&waiters->node, &v->b->waits);
+	}
+	for (i = 0; i < out.nr; i++) {
+		err = visit_send(v, &out.msg[i]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int visit_msg(struct hk_visit *v, const struct hk_dmsg *m)
+{
+	int ev = hk_page_event_of(m->type);
+
+	return ev < 0 ? visit_home(v, m) : visit_page(v, ev, m);
+}
+
+/* What this node has sent to itself, in order; each may send more */
+static int visit_drain(struct hk_visit *v)
+{
+	int err;
+
+	while (v->head != v->tail) {
+		struct hk_dmsg m = v->queue[v->head++];
+
+		if (v->head == v->tail) {
+			v->head = 0;
+			v->tail = 0;
+		}
+		err = visit_msg(v, &m);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/**
+ * hk_visit_event() - give the engine an event and carry out what follows
+ * @v: visit, locked
+ * @ev: event
+ * @msg: message, for events that are messages
+ * Return: 0; negative: the guest has been stopped.
+ */
+int hk_visit_event(struct hk_visit *v, enum hk_page_event ev,
+		   const struct hk_dmsg *msg)
+{
+	int err;
+
+	lockdep_assert_held(&v->b->lock);
+	err = visit_page(v, ev, msg);
+	return err ?: visit_drain(v);
+}
+
+/*
+ * Messages from peers, which are not trusted: everything is checked here or, as
+ * far as it depends on the state, in the engine
+ */
+static const char *page_msg_check(struct hk_mem *mem, u16 peer,
+				  const struct hk_msg *msg, struct hk_dmsg *m)
+{
+	const struct hk_wire_page_msg *body = (const void *)msg->body;
+	struct hk_vm *vm = mem->vm;
+	bool data;
+	u16 home;
+
+	if (msg->hdr.len != cpu_to_le32(sizeof(*body)))
+		return "wrong length";
+	if (body->reserved)
+		return "reserved field";
+	*m = (struct hk_dmsg){
+		.gfn = le64_to_cpu(body->gfn),
+		.to = hk_node_bit(vm->node->id),
+		.from = peer,
+		.req = le16_to_cpu(body->req),
+		.acks = le16_to_cpu(body->acks),
+		.type = body->dtype,
+		.flags = body->dflags,
+	};
+	if (m->gfn >= vm->ram_pages)
+		return "no such page";
+	if (peer >= HK_MAX_NODES || !(vm->members & hk_node_bit(peer)))
+		return "not a member";
+	if (m->flags & ~(HK_DMSG_F_HAVE | HK_DMSG_F_NO_DONE))
+		return "unknown flag";
+	if (m->req != HK_NODE_NONE &&
+	    (m->req >= HK_MAX_NODES || !(vm->members & hk_node_bit(m->req))))
+		return "requester is not a member";
+
+	data = m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X;
+	switch ((enum hk_wire_content)body->content) {
+	case HK_CONTENT_NONE:
+		if (data || msg->page || body->fill)
+			return "content";
+		break;
+	case HK_CONTENT_PAGE:
+		if (!data || !msg->page || body->fill)
+			return "content";
+		break;
+	case HK_CONTENT_FILL:
+		if (!data || msg->page)
+			return "content";
+		break;
+	default:
+		return "content";
+	}
+
+	home = hk_vm_home(vm, m->gfn);
+	switch ((enum hk_dmsg_type)m->type) {
+	case HK_DMSG_GET_S:
+	case HK_DMSG_GET_X:
+		if (home != vm->node->id)
+			return "this node is not home";
+		if (m->req != HK_NODE_NONE || m->acks)
+			return "requester or acks";
+		return NULL;
+	case HK_DMSG_DONE:
+		if (home != vm->node->id)
+			return "this node is not home";
+		if (m->req != peer || m->acks)
+			return "requester or acks";
+		return NULL;
+	case HK_DMSG_FWD_S:
+	case HK_DMSG_FWD_X:
+	case HK_DMSG_INV:
+		if (home != peer)
+			return "sender is not home";
+		if (m->req == HK_NODE_NONE)
+			return "no requester";
+		return NULL;
+	case HK_DMSG_GRANT_X:
+		if (home != peer)
+			return "sender is not home";
+		return NULL;
+	case HK_DMSG_DATA_S:
+	case HK_DMSG_DATA_X:
+	case HK_DMSG_ACK:
+		return NULL;
+	case HK_DMSG_NONE:
+	case HK_DMSG_NR:
+		break;
+	}
+	return "unknown type";
+}
+
+/* Get ready, while sleeping is allowed, for what the message will need */
+static int page_msg_prepare(struct hk_visit *v, struct hk_msg *msg,
+			    const struct hk_dmsg *m)
+{
+	const struct hk_wire_page_msg *body = (const void *)msg->body;
+	struct hk_mem *mem = v->mem;
+	int err;
+
+	err = hk_visit_prepare(v, false);
+	if (err)
+		return err;
+
+	switch ((enum hk_dmsg_type)m->type) {
+	case HK_DMSG_DATA_S:
+	case HK_DMSG_DATA_X:
+		if (body->content == HK_CONTENT_PAGE) {
+			v->data = msg->page;
+			msg->page = NULL;
+		} else {
+			v->data = alloc_page(GFP_KERNEL);
+			if (!v->data)
+				return -ENOMEM;
+			memset64(page_address(v->data), le64_to_cpu(body->fill),
+				 PAGE_SIZE / sizeof(u64));
+		}
+		return xa_reserve(&mem->pages, m->gfn, GFP_KERNEL);
+	case HK_DMSG_GRANT_X:
+		if (m->flags & HK_DMSG_F_HAVE)
+			return 0;
+		v->spare = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!v->spare)
+			return -ENOMEM;
+		v->spare_zero = true;
+		return xa_reserve(&mem->pages, m->gfn, GFP_KERNEL);
+	case HK_DMSG_GET_S:
+	case HK_DMSG_FWD_S:
+		/* the copy, should it be owned here */
+		v->spare = alloc_page(GFP_KERNEL);
+		return v->spare ? 0 : -ENOMEM;
+	case HK_DMSG_GET_X:
+	case HK_DMSG_FWD_X:
+	case HK_DMSG_INV:
+	case HK_DMSG_ACK:
+	case HK_DMSG_DONE:
+	case HK_DMSG_NONE:
+	case HK_DMSG_NR:
+		break;
+	}
+	return 0;
+}
+
+static int recv_page(struct hk_mem *mem, u16 peer, struct hk_msg *msg,
+		     char *why)
+{
+	const char *wrong;
+	struct hk_visit v;
+	struct hk_dmsg m;
+	int err;
+
+	wrong = page_msg_check(mem, peer, msg, &m);
+	if (wrong) {
+		scnprintf(why, HK_REASON_MAX, "page message %s of page %#llx: %s",
+			  hk_dmsg_name(m.type), m.gfn, wrong);
+		hk_msg_free(msg);
+		return -EPROTO;
+	}
+
+	hk_visit_init(&v, mem, m.gfn);
+	err = page_msg_prepare(&v, msg, &m);
+	if (err) {
+		visit_no_memory(&v, "a message");
+		err = 0;
+		goto out;
+	}
+	hk_visit_lock(&v);
+	err = visit_msg(&v, &m);
+	if (!err)
+		err = visit_drain(&v);
+	hk_visit_unlock(&v);
+	if (err == -EPROTO)
+		scnprintf(why, HK_REASON_MAX, "page message %s of page %#llx is impossible now",
+			  hk_dmsg_name(m.type), m.gfn);
+	else
+		err = 0;
+out:
+	hk_visit_end(&v, true);
+	hk_msg_free(msg);
+	return err;
+}
+
+int hk_mem_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why)
+{
+	if (!vm->mem || hk_vm_dead(vm)) {
+		hk_msg_free(msg);
+		return 0;
+	}
+	switch (msg->hdr.type) {
+	case HK_MSG_PAGE:
+		if (le32_to_cpu(msg->hdr.len) < sizeof(struct hk_wire_page_msg))
+			break;
+		return recv_page(vm->mem, peer, msg, why);
+	case HK_MSG_SPILL:
+		return hk_spill_recv(vm->mem, msg, why);
+	}
+	scnprintf(why, HK_REASON_MAX, "%s message that is not for guest RAM",
+		  hk_msg_name(msg->hdr.type));
+	hk_msg_free(msg);
+	return -EPROTO;
+}
+
+void hk_mem_wake_all(struct hk_vm *vm)
+{
+	struct hk_mem *mem = vm->mem;
+	struct hk_busy *busy;
+	unsigned int i;
+
+	if (!mem)
+		return;
+	for (i = 0; i < HK_MEM_BUCKETS; i++) {
+		struct hk_bucket *b = &mem->bucket[i];
+
+		spin_lock(&b->lock);
+		hlist_for_each_entry(busy, &b->busy, node)
+			busy_wake(busy);
+		spin_unlock(&b->lock);
+	}
+	wake_up_all(&mem->room);
+}
+
+/*
+ * Mappings
+ */
+void hk_mem_mm_add(struct hk_mem *mem, struct mm_struct *mm)
+{
+	struct hk_mem_mm *entry, *fresh;
+
+	fresh = kmalloc(sizeof(*fresh), GFP_KERNEL);
+	spin_lock(&mem->mms_lock);
+	list_for_each_entry(entry, &mem->mms, list) {
+		if (entry->mm == mm) {
+			entry->vmas++;
+			goto out;
+		}
+	}
+	if (fresh) {
+		fresh->mm = mm;
+		fresh->vmas = 1;
+		list_add_rcu(&fresh->list, &mem->mms);
+		fresh = NULL;
+	} else {
+		atomic_inc(&mem->mms_unknown);
+	}
+out:
+	spin_unlock(&mem->mms_lock);
+	kfree(fresh);
+}
+
+void hk_mem_mm_del(struct hk_mem *mem, struct mm_struct *mm)
+{
+	struct hk_mem_mm *entry;
+
+	spin_lock(&mem->mms_lock);
+	list_for_each_entry(entry, &mem->mms, list) {
+		if (entry->mm != mm)
+			continue;
+		if (!--entry->vmas) {
+			list_del_rcu(&entry->list);
+			kfree_rcu(entry, rcu);
+		}
+		goto out;
+	}
+	atomic_dec(&mem->mms_unknown);
+out:
+	spin_unlock(&mem->mms_lock);
+}
+
+bool hk_mem_maps(struct hk_vm *vm, const struct mm_struct *mm)
+{
+	struct hk_mem *mem = vm->mem;
+	struct hk_mem_mm *entry;
+	bool found;
+
+	if (!mem)
+		return false;
+	/* rather look twice than miss a mapping */
+	found = atomic_read(&mem->mms_unknown) != 0;
+	rcu_read_lock();
+	list_for_each_entry_rcu(entry, &mem->mms, list) {
+		if (entry->mm == mm) {
+			found = true;
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+s64 hk_mem_offset_of(struct hk_vm *vm, struct mm_struct *mm,
+		     unsigned long uaddr)
+{
+	struct vm_area_struct *vma;
+	s64 offset = -ENXIO;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = vma_lookup(mm, uaddr);
+	if (vma && vma->vm_ops == &hk_mem_vm_ops && vma->vm_private_data == vm)
+		offset = ((s64)vma->vm_pgoff << PAGE_SHIFT) +
+			 (uaddr - vma->vm_start);
+	mmap_read_unlock(mm);
+	return offset;
+}
+
+/*
+ * VM_DONTEXPAND makes the VMA a special one, which mlock(), khugepaged and KSM
+ * leave alone: an mlocked page would sit in a pagevec with a reference.
+ */
+int hk_mem_mmap(struct hk_vm *vm, struct file *file,
+		struct vm_area_struct *vma)
+{
+	struct hk_mem *mem = vm->mem;
+
+	if (!mem || WARN_ON_ONCE(file->f_mapping != mem->inode->i_mapping))
+		return -ENODEV;
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (vma->vm_pgoff >= vm->ram_pages ||
+	    vma_pages(vma) > vm->ram_pages - vma->vm_pgoff)
+		return -EINVAL;
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_private_data = vm;
+	vma->vm_ops = &hk_mem_vm_ops;
+	hk_mem_mm_add(mem, vma->vm_mm);
+	return 0;
+}
+
+struct address_space *hk_mem_mapping(struct hk_vm *vm)
+{
+	return vm->mem ? vm->mem->inode->i_mapping : NULL;
+}
+
+/*
+ * Life
+ */
+static int mem_inode_create(struct hk_mem *mem)
+{
+	struct inode *inode;
+	int err;
+
+	err = simple_pin_fs(&mem_fs_type, &mem_fs_mnt, &mem_fs_count);
+	if (err)
+		return err;
+	inode = alloc_anon_inode(mem_fs_mnt->mnt_sb);
+	if (IS_ERR(inode)) {
+		simple_release_fs(&mem_fs_mnt, &mem_fs_count);
+		return PTR_ERR(inode);
+	}
+	inode->i_mapping->a_ops = &mem_aops;
+	i_size_write(inode, mem->vm->ram_pages << PAGE_SHIFT);
+	mem->inode = inode;
+	return 0;
+}
+
+int hk_mem_create(struct hk_vm *vm)
+{
+	struct hk_mem *mem;
+	unsigned int i;
+	int err = -ENOMEM;
+
+	mem = kzalloc(sizeof(*mem), GFP_KERNEL);
+	if (!mem)
+		return -ENOMEM;
+	mem->vm = vm;
+	xa_init(&mem->pages);
+	xa_init(&mem->dirs);
+	spin_lock_init(&mem->msgs_lock);
+	INIT_LIST_HEAD(&mem->msgs);
+	spin_lock_init(&mem->mms_lock);
+	INIT_LIST_HEAD(&mem->mms);
+	hk_spill_init(mem);
+
+	mem->bucket = kvcalloc(HK_MEM_BUCKETS, sizeof(*mem->bucket),
+			       GFP_KERNEL);
+	if (!mem->bucket)
+		goto err_mem;
+	for (i = 0; i < HK_MEM_BUCKETS; i++)
+		spin_lock_init(&mem->bucket[i].lock);
+
+	mem->busy_pool = mempool_create_kmalloc_pool(HK_MEM_SPARE_OBJS,
+						     sizeof(struct hk_busy));
+	if (!mem->busy_pool)
+		goto err_bucket;
+	mem->wait_pool =
+		mempool_create_kmalloc_pool(HK_MEM_SPARE_OBJS,
+					    sizeof(struct hk_dir_waiters));
+	if (!mem->wait_pool)
+		goto err_busy_pool;
+	err = mem_inode_create(mem);
+	if (err)
+		goto err_wait_pool;
+	msgs_refill(mem);
+	vm->mem = mem;
+	return 0;
+
+err_wait_pool:
+	mempool_destroy(mem->wait_pool);
+err_busy_pool:
+	mempool_destroy(mem->busy_pool);
+err_bucket:
+	kvfree(mem->bucket);
+err_mem:
+	kfree(mem);
+	return err;
+}
+
+/* Timers and works of what is not stable; the lists are empty afterwards */
+static void mem_busy_stop(struct hk_mem *mem)
+{
+	struct hk_dir_waiters *waiters;
+	struct hlist_node *next;
+	struct hk_busy *busy;
+	unsigned int i;
+
+	for (i = 0; i < HK_MEM_BUCKETS; i++) {
+		struct hk_bucket *b = &mem->bucket[i];
+
+		for (;;) {
+			spin_lock(&b->lock);
+			busy = hlist_entry_safe(b->busy.first, struct hk_busy,
+						node);
+			if (busy) {
+				hlist_del_init(&busy->node);
+				busy->listed = false;
+			}
+			spin_unlock(&b->lock);
+			if (!busy)
+				break;
+			hk_recall_stop(busy);
+			atomic64_dec(&mem->nr_busy);
+			if (busy->charged)
+				hk_room_put(mem);
+			hk_busy_put(busy);
+		}
+		hlist_for_each_entry_safe(waiters, next, &b->waits, node) {
+			hlist_del(&waiters->node);
+			mempool_free(waiters, mem->wait_pool);
+		}
+	}
+}
+
+static void mem_pages_free(struct hk_mem *mem)
+{
+	unsigned long index;
+	struct page *page;
+
+	xa_for_each(&mem->pages, index, page) {
+		/* direct I/O that outlived the mapping may still mark it dirty */
+		lock_page(page);
+		ClearPageDirty(page);
+		page->mapping = NULL;
+		page->index = 0;
+		set_page_private(page, 0);
+		unlock_page(page);
+		put_page(page);
+		hk_room_put(mem);
+		cond_resched();
+	}
+	xa_destroy(&mem->pages);
+}
+
+/*
+ * The device is closed: no VMA and no fault is left. Messages may not come any
+ * more either; what may still run are the works and timers of this file's own.
+ */
+void hk_mem_destroy(struct hk_vm *vm)
+{
+	struct hk_mem *mem = vm->mem;
+	struct hk_msg *msg, *next;
+	unsigned long index;
+	void *chunk;
+
+	if (!mem)
+		return;
+	WRITE_ONCE(mem->dying, true);
+	hk_spill_stop(mem);
+	mem_busy_stop(mem);
+	/* a recall that was just ending may have queued it again */
+	hk_spill_stop(mem);
+	mem_pages_free(mem);
+	xa_for_each(&mem->dirs, index, chunk)
+		free_page((unsigned long)chunk);
+	xa_destroy(&mem->dirs);
+	list_for_each_entry_safe(msg, next, &mem->msgs, list)
+		hk_msg_free(msg);
+	iput(mem->inode);
+	simple_release_fs(&mem_fs_mnt, &mem_fs_count);
+	mempool_destroy(mem->wait_pool);
+	mempool_destroy(mem->busy_pool);
+	kvfree(mem->bucket);
+	WARN_ON_ONCE(!list_empty(&mem->mms));
+	vm->mem = NULL;
+	kfree(mem);
+}
+
+void hk_mem_stats(struct hk_vm *vm, u64 *stat)
+{
+	struct hk_mem *mem = vm->mem;
+	u64 present, chunks;
+
+	if (!mem)
+		return;
+	present = atomic64_read(&mem->present);
+	chunks = atomic64_read(&mem->nr_chunks);
+	stat[HK_STAT_PRESENT] += present;
+	stat[HK_STAT_DIRECTORY] += atomic64_read(&mem->nr_dirs);
+	/* 9 bytes an entry: a slot of an xarray node of 64, with its header */
+	stat[HK_STAT_METADATA] += sizeof(*mem) +
+		HK_MEM_BUCKETS * sizeof(*mem->bucket) +
+		present * 9 + chunks * (PAGE_SIZE + 9) +
+		(HK_MEM_SPARE_OBJS + atomic64_read(&mem->nr_busy)) *
+		sizeof(struct hk_busy) +
+		HK_MEM_SPARE_OBJS * sizeof(struct hk_dir_waiters);
+}

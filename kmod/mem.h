@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Guest RAM on one node: what mem.c, fault.c, recall.c and spill.c share; nobody
+ * else includes it
+ *
+ * A gfn on this node has a state (dsm/page.h) and, where that allows access, a
+ * page. Pages are in an xarray by gfn; a page's state and a few flags are in
+ * page->private. A gfn that is not stable has a struct hk_busy besides. A gfn
+ * with neither is HK_PG_INVALID. Everything about one gfn, its directory entry
+ * included, is under the lock of the bucket that the gfn hashes to.
+ */
+#ifndef HK_KMOD_MEM_H
+#define HK_KMOD_MEM_H
+
+#include <linux/hash.h>
+#include <linux/hrtimer.h>
+#include <linux/list.h>
+#include <linux/mempool.h>
+#include <linux/mm_types.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include "../dsm/directory.h"
+#include "../dsm/page.h"
+#include "vm.h"
+
+#define HK_MEM_BUCKET_BITS	10
+#define HK_MEM_BUCKETS		BIT(HK_MEM_BUCKET_BITS)
+
+/* Directory entries in one page of them */
+#define HK_DIR_CHUNK_BITS	8
+#define HK_DIR_CHUNK		BIT(HK_DIR_CHUNK_BITS)
+
+/* Messages kept for when the allocator has none for atomic context */
+#define HK_MEM_SPARE_MSGS	64
+/* Objects kept likewise, of each kind */
+#define HK_MEM_SPARE_OBJS	64
+
+/* A granted page that nobody comes to map is not held longer than this */
+#define HK_HOLD_UNMAPPED_US	20000
+/* A recall of a page that somebody holds is tried again after so long */
+#define HK_BUSY_FIRST_US	200
+#define HK_BUSY_LAST_US		10000
+/* A page that somebody holds for so long means the end of the guest */
+#define HK_BUSY_MAX_MS		60000
+/* So does a page that a fault waits for as long as this */
+#define HK_FETCH_MAX_MS		120000
+/* ... and a node without room for that long */
+#define HK_ROOM_MAX_MS		10000
+
+/* Pages of which the SPILL hint was followed and which are on their way */
+#define HK_SPILL_TAKING_MAX	256
+/* Pages offered and not yet gone */
+#define HK_SPILL_OFFERED_MAX	256
+/* SPILL messages waiting to be worked on; more are forgotten, they are hints */
+#define HK_SPILL_QUEUE_MAX	16
+
+/* page->private: state in the low byte, flags, time of last grant or mapping */
+#define HK_PP_STATE		0xfful
+#define HK_PP_HOLD		BIT(8)	/* granted for a fault: see recall.c */
+#define HK_PP_MAPPED		BIT(9)	/* a fault has mapped it since */
+#define HK_PP_TIME_SHIFT	32	/* microseconds, wrapping */
+
+/* Read copies, which may be dropped for room */
+#define HK_PAGES_SHARED		XA_MARK_0
+
+/**
+ * struct hk_bucket - one lock for the gfns that hash here
+ */
+struct hk_bucket {
+	/** @lock: see Documentation/locking-mem.rst */
+	spinlock_t lock;
+	/** @busy: struct hk_busy.node */
+	struct hlist_head busy;
+	/** @waits: struct hk_dir_waiters.node */
+	struct hlist_head waits;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct hk_busy - a gfn that is not stable on this node
+ *
+ * References: one of the bucket list, one of an armed @timer or a queued or
+ * running @work (these hand it on to each other), one of each waiting thread.
+ */
+struct hk_busy {
+	/** @node: in hk_bucket.busy */
+	struct hlist_node node;
+	/** @ref: see above */
+	refcount_t ref;
+	/** @listed: still in the bucket's list */
+	bool listed;
+	/** @mem: owner */
+	struct hk_mem *mem;
+	/** @gfn: page */
+	u64 gfn;
+	/** @ctx: what the engine remembers */
+	struct hk_page_ctx ctx;
+	/** @state: enum hk_page_state, the same as the page's when there is one */
+	u8 state;
+	/** @recall: HK_ACT_TAKE or HK_ACT_DOWNGRADE while one is to be done */
+	u8 recall;
+	/** @held: the recall is put off; until then the page may be mapped */
+	bool held;
+	/** @charged: room is set aside for the page that will come */
+	bool charged;
+	/** @wanted: a fault asked for it */
+	bool wanted;
+	/** @taking: asked for by spill.c, counted in hk_mem.taking */
+	bool taking;
+	/** @wire: a message about it went over the network */
+	bool wire;
+	/** @tries: times that the recall found the page in use */
+	u32 tries;
+	/** @seq: counts HK_ACT_WAKE */
+	u32 seq;
+	/** @wq: threads that wait for @seq to change */
+	wait_queue_head_t wq;
+	/** @started_ns: when the request was made */
+	u64 started_ns;
+	/** @recall_ns: when the recall came */
+	u64 recall_ns;
+	/** @timer: queues @work later */
+	struct hrtimer timer;
+	/** @work: executes @recall */
+	struct work_struct work;
+};
+
+/**
+ * struct hk_dir_waiters - requests waiting for a busy directory entry
+ */
+struct hk_dir_waiters {
+	/** @node: in hk_bucket.waits */
+	struct hlist_node node;
+	/** @gfn: page */
+	u64 gfn;
+	/** @wait: the requests */
+	struct hk_dir_wait wait;
+};
+
+/**
+ * struct hk_mem_mm - an address space that maps guest RAM
+ */
+struct hk_mem_mm {
+	/** @list: in hk_mem.mms, RCU */
+	struct list_head list;
+	/** @rcu: for freeing */
+	struct rcu_head rcu;
+	/** @mm: for comparison only, no reference */
+	struct mm_struct *mm;
+	/** @vmas: how many, under hk_mem.mms_lock */
+	unsigned long vmas;
+};
+
+/**
+ * struct hk_mem - guest RAM on this node
+ */
+struct hk_mem {
+	/** @vm: the guest */
+	struct hk_vm *vm;
+	/** @inode: whose mapping all mappings of the RAM device hang off */
+	struct inode *inode;
+	/** @pages: gfn -> struct page, present pages; written under bucket locks */
+	struct xarray pages;
+	/** @dirs: gfn >> HK_DIR_CHUNK_BITS -> page of struct hk_dir, only grows */
+	struct xarray dirs;
+	/** @bucket: HK_MEM_BUCKETS of them */
+	struct hk_bucket *bucket;
+	/** @busy_pool: struct hk_busy */
+	mempool_t *busy_pool;
+	/** @wait_pool: struct hk_dir_waiters */
+	mempool_t *wait_pool;
+	/** @msgs_lock: leaf, protects @msgs and @nr_msgs */
+	spinlock_t msgs_lock;
+	/** @msgs: spare messages with the body of HK_MSG_PAGE */
+	struct list_head msgs;
+	/** @nr_msgs: entries in @msgs */
+	unsigned int nr_msgs;
+	/** @dying: hk_mem_destroy() has begun */
+	bool dying;
+	/** @present: pages here */
+	atomic64_t present;
+	/** @nr_shared: of those, in HK_PG_SHARED */
+	atomic64_t nr_shared;
+	/** @nr_busy: struct hk_busy in lists */
+	atomic64_t nr_busy;
+	/** @nr_dirs: directory entries in use */
+	atomic64_t nr_dirs;
+	/** @nr_chunks: pages of directory entries */
+	atomic64_t nr_chunks;
+	/** @room: threads that wait for room */
+	wait_queue_head_t room;
+	/** @spill_work: makes room */
+	struct delayed_work spill_work;
+	/** @drop_cursor: where dropping read copies goes on; spill_work only */
+	unsigned long drop_cursor;
+	/** @offer_cursor: where offering owned pages goes on; spill_work only */
+	unsigned long offer_cursor;
+	/** @offered: pages offered and not yet gone, by guess */
+	atomic_t offered;
+	/** @offered_early: spill_work was called as most of these had gone */
+	bool offered_early;
+	/** @offered_to: offered to each peer since its figures last changed */
+	u32 offered_to[HK_MAX_NODES];
+	/** @offered_seen: those figures */
+	u64 offered_seen[HK_MAX_NODES];
+	/** @offers_lock: leaf, protects @offers and @nr_offers */
+	spinlock_t offers_lock;
+	/** @offers: HK_MSG_SPILL that came in */
+	struct list_head offers;
+	/** @nr_offers: entries in @offers */
+	unsigned int nr_offers;
+	/** @offer_work: works on @offers */
+	struct work_struct offer_work;
+	/** @taking: pages asked for because a peer offered them */
+	atomic_t taking;
+	/** @mms_lock: leaf, writers of @mms */
+	spinlock_t mms_lock;
+	/** @mms: RCU list of struct hk_mem_mm */
+	struct list_head mms;
+	/** @mms_unknown: mappings that there was no memory to note down */
+	atomic_t mms_unknown;
+};
+
+#define HK_VISIT_QUEUE	8
+
+/**
+ * struct hk_visit - one pass through the lock of a gfn's bucket
+ *
+ * Between hk_visit_lock() and hk_visit_unlock() the fields describe the gfn and
+ * are kept up to date by hk_visit_event(). Lives on the stack.
+ */
+struct hk_visit {
+	/** @mem: guest RAM */
+	struct hk_mem *mem;
+	/** @w: the fixed facts of the page */
+	struct hk_page_where w;
+	/** @b: bucket, locked */
+	struct hk_bucket *b;
+	/** @page: present page, or NULL */
+	struct page *page;
+	/** @busy: or NULL */
+	struct hk_busy *busy;
+	/** @state: enum hk_page_state */
+	u8 state;
+	/** @charged: room that the caller has set aside, for a new request */
+	bool charged;
+	/** @data: page that holds the content which came with the message */
+	struct page *data;
+	/** @spare: page for any use: all-zero if @spare_zero */
+	struct page *spare;
+	/** @spare_zero: @spare is all zero */
+	bool spare_zero;
+	/** @taken: page just taken away from here, to be sent or freed */
+	struct page *taken;
+	/** @free: page to be freed after unlocking */
+	struct page *free;
+	/** @recall: with a reference: recall to be started after unlocking */
+	struct hk_busy *recall;
+	/** @recall_in_ns: put off by so much */
+	u64 recall_in_ns;
+	/** @queue: messages of the node to itself, in order */
+	struct hk_dmsg queue[HK_VISIT_QUEUE];
+	/** @head: next of @queue to be worked on */
+	unsigned int head;
+	/** @tail: next free entry of @queue */
+	unsigned int tail;
+};
+
+static inline struct hk_bucket *hk_mem_bucket(struct hk_mem *mem, u64 gfn)
+{
+	return &mem->bucket[hash_64(gfn, HK_MEM_BUCKET_BITS)];
+}
+
+static inline u32 hk_now_us(void)
+{
+	return (u32)div_u64(ktime_get_ns(), NSEC_PER_USEC);
+}
+
+/* mem.c */
+extern const struct vm_operations_struct hk_mem_vm_ops;
+void hk_visit_init(struct hk_visit *v, struct hk_mem *mem, u64 gfn);
+void hk_visit_lock(struct hk_visit *v) __acquires(v->b->lock);
+void hk_visit_unlock(struct hk_visit *v) __releases(v->b->lock);
+int hk_visit_event(struct hk_visit *v, enum hk_page_event ev,
+		   const struct hk_dmsg *msg);
+void hk_visit_detach(struct hk_visit *v);
+void hk_visit_end(struct hk_visit *v, bool may_recall);
+int hk_visit_prepare(struct hk_visit *v, bool first_touch);
+void hk_busy_put(struct hk_busy *busy);
+void hk_mem_mm_add(struct hk_mem *mem, struct mm_struct *mm);
+void hk_mem_mm_del(struct hk_mem *mem, struct mm_struct *mm);
+
+/* recall.c */
+void hk_recall_init(struct hk_busy *busy);
+void hk_recall_start(struct hk_busy *busy, u64 in_ns, bool here);
+void hk_recall_mapped(struct hk_visit *v);
+void hk_recall_stop(struct hk_busy *busy);
+u64 hk_hold_left_ns(const struct page *page);
+
+/* spill.c */
+void hk_spill_init(struct hk_mem *mem);
+void hk_spill_stop(struct hk_mem *mem);
+bool hk_room_get(struct hk_mem *mem);
+void hk_room_put(struct hk_mem *mem);
+int hk_room_wait(struct hk_mem *mem);
+int hk_spill_recv(struct hk_mem *mem, struct hk_msg *msg, char *why);
+void hk_spill_gone(struct hk_mem *mem);
+
+#endif /* HK_KMOD_MEM_H */
