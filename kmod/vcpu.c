@@ -1,0 +1,967 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VCPUs of a guest on this node: what they are, messages about them,
+ * moving them
+ *
+ * Every vCPU exists in KVM on every member; one is resident, the others are
+ * ghosts. migrate/residency.c says who may run it; park.c is the VMM's thread at
+ * the origin, resident.c the run loop, capture.c the state, config.c what the
+ * replicas' KVM must be told.
+ *
+ *   mover          origin             resident S            target T
+ *     | VCPU_MOVE    |                    |                     |
+ *     |------------->|  VCPU_MOVE         |                     |
+ *     |              |------------------->| kick, capture       |
+ *     |              |                    |  VCPU_STATE         |
+ *     |              |                    |-------------------->| apply
+ *     |              |       VCPU_TAKEN (to all members)        |
+ *     |<-------------+--------------------+---------------------| run
+ *     | VCPU_MOVED                        | kept interrupts     |
+ *     |<----------------------------------| VCPU_IRQ ---------->|
+ */
+#include <linux/fs.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/task_work.h>
+#include <linux/uaccess.h>
+#include "../migrate/state.h"
+#include "../uapi/hyperkernel.h"
+#include "compat/hk_file.h"
+#include "vcpu.h"
+
+struct hk_vcpu *hk_vcpu_of(struct hk_vm *vm, struct kvm_vcpu *vcpu)
+{
+	u32 i = vcpu->vcpu_id;
+
+	return i < vm->vcpus->nr ? &vm->vcpus->v[i] : NULL;
+}
+
+int hk_vcpus_create(struct hk_vm *vm)
+{
+	struct hk_vcpus *vs;
+	u32 i;
+
+	vs = kvzalloc(struct_size(vs, v, vm->nr_vcpus), GFP_KERNEL_ACCOUNT);
+	if (!vs)
+		return -ENOMEM;
+	vs->nr = vm->nr_vcpus;
+	mutex_init(&vs->lock);
+	INIT_LIST_HEAD(&vs->sections);
+	INIT_LIST_HEAD(&vs->movers);
+	spin_lock_init(&vs->movers_lock);
+	init_waitqueue_head(&vs->wq);
+	for (i = 0; i < vs->nr; i++) {
+		struct hk_vcpu *hv = &vs->v[i];
+
+		hv->vm = vm;
+		hv->index = i;
+		raw_spin_lock_init(&hv->lock);
+		init_waitqueue_head(&hv->wq);
+		hv->place = vm->place[i];
+		hv->ready = hk_node_bit(vm->origin);
+		hv->res.node = vm->origin;
+		hv->res.state = vm->origin == vm->node->id ? HK_RES_HERE :
+							     HK_RES_AWAY;
+	}
+	vm->vcpus = vs;
+	return 0;
+}
+
+/* the RAM device is closed and the VM out of all lists: no runner, no message */
+void hk_vcpus_destroy(struct hk_vm *vm)
+{
+	struct hk_vcpus *vs = vm->vcpus;
+	u32 i;
+
+	if (!vs)
+		return;
+	hk_vcpus_detach(vm);
+	for (i = 0; i < vs->nr; i++) {
+		hk_msg_free(vs->v[i].arriving);
+		hk_msg_free(vs->v[i].exit);
+	}
+	hk_config_free(vm);
+	vm->vcpus = NULL;
+	kvfree(vs);
+}
+
+/**
+ * hk_vcpus_detach() - the process that had the KVM VM is gone
+ * @vm: VM
+ *
+ * Context: sleeps. Last user of the RAM device gone, so KVM's objects may go any
+ * time; no hook uses them after this.
+ */
+void hk_vcpus_detach(struct hk_vm *vm)
+{
+	struct hk_vcpus *vs = vm->vcpus;
+	unsigned long flags;
+	u32 i;
+
+	if (vs->kvm && !hk_vm_dead(vm))
+		hk_vm_kill(vm, true, "%s on node %u ended",
+			   vm->origin == vm->node->id ? "the VMM" :
+			   "the replica's process", vm->node->id);
+	hk_hooks_del_obj(vm);
+	mutex_lock(&vs->lock);
+	for (i = 0; i < vs->nr; i++) {
+		struct hk_vcpu *hv = &vs->v[i];
+
+		if (!hv->vcpu)
+			continue;
+		hk_hooks_del_obj(hv);
+		raw_spin_lock_irqsave(&hv->lock, flags);
+		hv->vcpu = NULL;
+		raw_spin_unlock_irqrestore(&hv->lock, flags);
+	}
+	vs->kvm = NULL;
+	mutex_unlock(&vs->lock);
+}
+
+/**
+ * hk_vcpu_attach() - make a KVM vCPU the local object of ours
+ * @vm: VM
+ * @vcpu: KVM's object
+ * Context: process; called at the first ioctl (origin) or by the replica.
+ * Return: 0; -EINVAL when it has no place in the VM; -EEXIST when another KVM VM
+ * is attached.
+ */
+int hk_vcpu_attach(struct hk_vm *vm, struct kvm_vcpu *vcpu)
+{
+	struct hk_vcpu *hv = hk_vcpu_of(vm, vcpu);
+	struct hk_vcpus *vs = vm->vcpus;
+	unsigned long flags;
+	int err = 0;
+
+	if (!hv)
+		return -EINVAL;
+	if (READ_ONCE(hv->vcpu) == vcpu)
+		return 0;
+	mutex_lock(&vs->lock);
+	if (!vs->kvm) {
+		err = hk_hooks_add(HK_HOOK_KVM, vcpu->kvm, vm);
+		if (!err)
+			vs->kvm = vcpu->kvm;
+	}
+	if (!err && vs->kvm != vcpu->kvm)
+		err = -EEXIST;
+	if (!err && !hv->vcpu) {
+		raw_spin_lock_irqsave(&hv->lock, flags);
+		hv->vcpu = vcpu;
+		raw_spin_unlock_irqrestore(&hv->lock, flags);
+		if (vcpu->arch.apic)
+			err = hk_hooks_add(HK_HOOK_APIC, vcpu->arch.apic, hv);
+		else
+			err = -EINVAL;
+	}
+	mutex_unlock(&vs->lock);
+	return err;
+}
+
+/*
+ * Kicks. TIF_NOTIFY_SIGNAL makes KVM_RUN return -EINTR without a signal that user
+ * space could see; immediate_exit is sampled on entry only, and a KVM request does
+ * not leave KVM_RUN. The runner takes the flag away again, unless there is other
+ * work behind it.
+ */
+static void kick_locked(struct hk_vcpu *hv)
+{
+	if (hv->runner && hv->runner != current) {
+		set_tsk_thread_flag(hv->runner, TIF_NOTIFY_SIGNAL);
+		kick_process(hv->runner);
+		if (hv->vcpu)
+			kvm_vcpu_kick(hv->vcpu);
+	}
+}
+
+/* any context; not under hv->lock */
+void hk_vcpu_kick(struct hk_vcpu *hv)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	kick_locked(hv);
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
+	wake_up_all(&hv->wq);
+}
+
+void hk_vcpu_self_kick(void)
+{
+	set_thread_flag(TIF_NOTIFY_SIGNAL);
+}
+
+/* Return: true when nothing but a kick of ours interrupted the thread */
+bool hk_vcpu_eat_kick(void)
+{
+	if (task_sigpending(current) || task_work_pending(current))
+		return false;
+	clear_notify_signal();
+	return true;
+}
+
+void hk_vcpu_set_runner(struct hk_vcpu *hv, struct task_struct *task)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	hv->runner = task;
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
+}
+
+void hk_vcpus_kill(struct hk_vm *vm)
+{
+	struct hk_vcpus *vs = vm->vcpus;
+	struct hk_mover *m;
+	u32 i;
+
+	if (!vs)
+		return;
+	spin_lock(&vs->movers_lock);
+	list_for_each_entry(m, &vs->movers, list) {
+		m->result = ESHUTDOWN;
+		strscpy(m->text, "the guest has been stopped", sizeof(m->text));
+		WRITE_ONCE(m->done, true);
+	}
+	spin_unlock(&vs->movers_lock);
+	for (i = 0; i < vs->nr; i++)
+		hk_vcpu_kick(&vs->v[i]);
+	wake_up_all(&vs->wq);
+}
+
+int hk_vcpus_bcast(struct hk_vm *vm, u8 type, const void *body, u32 len)
+{
+	u16 self = vm->node->id, n;
+	int err = 0;
+
+	for (n = 1; n < HK_MAX_NODES; n++) {
+		struct hk_msg *msg;
+
+		if (n == self || !(vm->members & hk_node_bit(n)))
+			continue;
+		msg = hk_msg_alloc(type, vm->id, len, GFP_ATOMIC | __GFP_NOWARN);
+		if (!msg) {
+			hk_vm_kill(vm, true, "out of memory for a message to node %u", n);
+			return -ENOMEM;
+		}
+		memcpy(msg->body, body, len);
+		err = hk_node_send(vm->node, n, msg) ?: err;
+	}
+	return err;
+}
+
+struct hk_msg *hk_vcpu_msg(struct hk_vcpu *hv, u8 type, u16 node, gfp_t gfp)
+{
+	struct hk_msg *msg = hk_msg_alloc(type, hv->vm->id,
+					  sizeof(struct hk_wire_vcpu), gfp);
+	struct hk_wire_vcpu *body;
+
+	if (!msg)
+		return NULL;
+	body = (struct hk_wire_vcpu *)msg->body;
+	body->vcpu = cpu_to_le32(hv->index);
+	body->node = cpu_to_le16(node);
+	return msg;
+}
+
+static void send_irq(struct hk_vcpu *hv, u16 to, const struct hk_irq *irq)
+{
+	struct hk_vm *vm = hv->vm;
+	struct hk_wire_irq *body;
+	struct hk_msg *msg;
+
+	msg = hk_msg_alloc(HK_MSG_VCPU_IRQ, vm->id, sizeof(*body),
+			   GFP_ATOMIC | __GFP_NOWARN);
+	if (!msg) {
+		hk_vm_kill(vm, true, "out of memory for an interrupt of vCPU %u",
+			   hv->index);
+		return;
+	}
+	body = (struct hk_wire_irq *)msg->body;
+	body->vcpu = cpu_to_le32(hv->index);
+	body->mode = cpu_to_le16(irq->mode);
+	body->vector = irq->vector;
+	body->level = irq->level;
+	body->trig = irq->trig;
+	hk_node_send(vm->node, to, msg);
+	hk_vm_count(vm, IRQ_SENT);
+}
+
+static int keep_irq(struct hk_vcpu *hv, const struct hk_irq *irq)
+{
+	hk_vm_count(hv->vm, IRQ_QUEUED);
+	if (!hk_pending_add(&hv->pend, irq))
+		hk_vm_kill(hv->vm, true,
+			   "vCPU %u: interrupt of unknown mode 0x%x during a handoff",
+			   hv->index, irq->mode);
+	return 1;
+}
+
+/**
+ * hk_vcpu_on_irq() - KVM is about to accept an interrupt for a local LAPIC
+ * @hv: vCPU whose LAPIC it is
+ * @irq: interrupt
+ * @deliver: the original, to be called with @data when the vCPU lives here
+ * @data: for @deliver
+ *
+ * The lock is held over "look where it lives" and "deliver": a handoff flips
+ * residency under the same lock, so no interrupt is delivered to a LAPIC whose
+ * content has already been captured.
+ * Context: any, interrupts maybe off.
+ */
+int hk_vcpu_on_irq(struct hk_vcpu *hv, const struct hk_irq *irq,
+		   int (*deliver)(void *data), void *data)
+{
+	unsigned long flags;
+	int ret = 1;
+
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	switch ((enum hk_res_state)hv->res.state) {
+	case HK_RES_HERE:
+		ret = deliver(data);
+		break;
+	case HK_RES_LEAVING:
+	case HK_RES_ARRIVING:
+		ret = keep_irq(hv, irq);
+		break;
+	case HK_RES_AWAY:
+	case HK_RES_NR:
+		send_irq(hv, hv->res.node, irq);
+		break;
+	}
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
+	return ret;
+}
+
+static void recv_irq(struct hk_vcpu *hv, const struct hk_wire_irq *w)
+{
+	struct hk_irq irq = {
+		.mode = le16_to_cpu(w->mode), .vector = w->vector,
+		.level = w->level, .trig = w->trig,
+	};
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	switch ((enum hk_res_state)hv->res.state) {
+	case HK_RES_HERE:
+		hk_vm_count(hv->vm, IRQ_RECV);
+		if (hv->vcpu)
+			hk_kvm_accept_irq(hv->vcpu, &irq);
+		break;
+	case HK_RES_LEAVING:
+	case HK_RES_ARRIVING:
+		keep_irq(hv, &irq);
+		break;
+	case HK_RES_AWAY:
+	case HK_RES_NR:
+		send_irq(hv, hv->res.node, &irq);
+		break;
+	}
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
+}
+
+static void tell_taken(struct hk_vcpu *hv)
+{
+	struct hk_wire_vcpu body = {
+		.vcpu = cpu_to_le32(hv->index), .seq = cpu_to_le32(hv->res.seq),
+		.node = cpu_to_le16(hv->vm->node->id),
+	};
+
+	hk_vcpus_bcast(hv->vm, HK_MSG_VCPU_TAKEN, &body, sizeof(body));
+}
+
+static void tell_refused(struct hk_vcpu *hv, u16 to, u32 seq, const char *text)
+{
+	struct hk_msg *msg = hk_vcpu_msg(hv, HK_MSG_VCPU_TAKEN, hv->vm->node->id,
+					 GFP_ATOMIC | __GFP_NOWARN);
+	struct hk_wire_vcpu *body;
+
+	if (!msg) {
+		hk_vm_kill(hv->vm, true, "out of memory for a refusal");
+		return;
+	}
+	body = (struct hk_wire_vcpu *)msg->body;
+	body->seq = cpu_to_le32(seq);
+	body->result = EBUSY;
+	strscpy(body->text, text ?: "", sizeof(body->text));
+	hk_node_send(hv->vm->node, to, msg);
+}
+
+/**
+ * hk_vcpu_step() - one step of the residency protocol, with its actions
+ * @hv: vCPU
+ * @ev: event
+ * @seq: likewise
+ * @text: reason of a refusal that this step may send
+ * @peer: see enum hk_res_event
+ *
+ * Residency, kept interrupts and what is sent about them change under one lock.
+ * Context: any.
+ * Return: actions done, or HK_STEP_BAD when the event was impossible.
+ */
+unsigned int hk_vcpu_step(struct hk_vcpu *hv, enum hk_res_event ev, u16 peer,
+			  u32 seq, const char *text)
+{
+	unsigned int act = 0;
+	struct hk_irq irq;
+	unsigned long flags;
+	u16 source;
+	int err;
+
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	source = hv->res.node;
+	err = hk_res_step(hv->vm->node->id, &hv->res, ev, peer, seq, &act);
+	if (err) {
+		raw_spin_unlock_irqrestore(&hv->lock, flags);
+		return HK_STEP_BAD;
+	}
+	if (act & HK_RES_ACT_INJECT)
+		while (hk_pending_next(&hv->pend, &irq))
+			if (hv->vcpu)
+				hk_kvm_accept_irq(hv->vcpu, &irq);
+	if (act & HK_RES_ACT_TELL_TAKEN)
+		tell_taken(hv);
+	if (act & HK_RES_ACT_TELL_REFUSED) {
+		if (ev == HK_RES_EV_APPLY_FAILED)
+			tell_refused(hv, source, hv->res.seq + 1, text);
+		else
+			tell_refused(hv, peer, seq, text);
+	}
+	if (act & HK_RES_ACT_FORWARD)
+		while (hk_pending_next(&hv->pend, &irq))
+			send_irq(hv, hv->res.node, &irq);
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
+	if (act & HK_RES_ACT_WAKE)
+		wake_up_all(&hv->wq);
+	return act;
+}
+
+/* tell whoever asked for the move under way how it ended */
+static void mover_done(struct hk_vm *vm, u64 cookie, int result,
+		       const char *text)
+{
+	struct hk_vcpus *vs = vm->vcpus;
+	struct hk_mover *m;
+
+	spin_lock(&vs->movers_lock);
+	list_for_each_entry(m, &vs->movers, list) {
+		if (m->cookie != cookie || m->done)
+			continue;
+		m->result = result;
+		strscpy(m->text, text, sizeof(m->text));
+		WRITE_ONCE(m->done, true);
+	}
+	spin_unlock(&vs->movers_lock);
+	wake_up_all(&vs->wq);
+}
+
+static void send_moved(struct hk_vcpu *hv, u16 to, u64 cookie, int result,
+		       const char *text)
+{
+	struct hk_vm *vm = hv->vm;
+	struct hk_wire_vcpu *body;
+	struct hk_msg *msg;
+
+	if (to == vm->node->id) {
+		mover_done(vm, cookie, result, text);
+		return;
+	}
+	msg = hk_vcpu_msg(hv, HK_MSG_VCPU_MOVED, vm->node->id, GFP_KERNEL);
+	if (!msg)
+		return;
+	body = (struct hk_wire_vcpu *)msg->body;
+	body->cookie = cpu_to_le64(cookie);
+	body->result = result;
+	strscpy(body->text, text, sizeof(body->text));
+	hk_node_send(vm->node, to, msg);
+}
+
+/**
+ * hk_vcpu_move_ended() - the resident is done with a move, one way or another
+ * @result: 0 or a positive errno
+ * @text: why not
+ * @hv: vCPU
+ *
+ * A move that failed also tells the origin, which would try again else.
+ */
+void hk_vcpu_move_ended(struct hk_vcpu *hv, int result, const char *text)
+{
+	struct hk_vm *vm = hv->vm;
+	unsigned long flags;
+	u64 cookie;
+	u16 asker;
+
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	asker = hv->asker;
+	cookie = hv->cookie;
+	hv->asker = HK_NODE_NONE;
+	hv->cookie = 0;
+	hv->want = HK_NODE_NONE;
+	if (result && vm->origin == vm->node->id)
+		hv->place = vm->node->id;
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
+	if (asker)
+		send_moved(hv, asker, cookie, result, text);
+	if (result) {
+		hk_vm_count(vm, MOVES_REFUSED);
+		if (vm->origin != vm->node->id && asker != vm->origin)
+			send_moved(hv, vm->origin, 0, result, text);
+	}
+}
+
+/* process context: pass a wish to move on towards the resident, or act on it */
+void hk_vcpu_send_move(struct hk_vcpu *hv, u16 to, bool temporary, u16 asker,
+		       u64 cookie)
+{
+	struct hk_vm *vm = hv->vm;
+	u16 self = vm->node->id, at, old_asker = HK_NODE_NONE;
+	struct hk_wire_vcpu *body;
+	struct hk_msg *msg;
+	unsigned long flags;
+	u64 old_cookie = 0;
+	bool there = false;
+	u8 state;
+
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	if (self == vm->origin && !temporary)
+		hv->place = to;
+	state = hv->res.state;
+	at = hv->res.node;
+	if (state == HK_RES_HERE && to == self) {
+		hv->want = HK_NODE_NONE;
+		there = true;
+	} else if (state != HK_RES_AWAY) {
+		old_asker = hv->asker;
+		old_cookie = hv->cookie;
+		hv->want = to;
+		hv->asker = asker;
+		hv->cookie = cookie;
+		kick_locked(hv);
+	}
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
+	if (old_asker)
+		send_moved(hv, old_asker, old_cookie, ECANCELED,
+			   "another move was asked for");
+	if (there) {
+		if (asker)
+			send_moved(hv, asker, cookie, 0, "");
+		return;
+	}
+	if (state != HK_RES_AWAY) {
+		wake_up_all(&hv->wq);
+		return;
+	}
+	if (at == to && !temporary) {
+		if (asker)
+			send_moved(hv, asker, cookie, 0, "");
+		return;
+	}
+	msg = hk_vcpu_msg(hv, HK_MSG_VCPU_MOVE, to, GFP_KERNEL);
+	if (!msg)
+		return;
+	body = (struct hk_wire_vcpu *)msg->body;
+	body->asker = cpu_to_le16(asker);
+	body->cookie = cpu_to_le64(cookie);
+	body->temporary = temporary;
+	hk_node_send(vm->node, at, msg);
+}
+
+int hk_vcpu_move(struct hk_vm *vm, u32 vcpu, u16 to, char *why)
+{
+	struct hk_vcpus *vs = vm->vcpus;
+	struct hk_mover mover = {};
+	struct hk_wire_vcpu *body;
+	struct hk_vcpu *hv;
+	struct hk_msg *msg;
+	long left;
+
+	if (vcpu >= vs->nr) {
+		snprintf(why, HK_REASON_LEN, "VM has vCPUs 0 to %u", vs->nr - 1);
+		return -ENOENT;
+	}
+	hv = &vs->v[vcpu];
+	if (hk_vm_dead(vm)) {
+		snprintf(why, HK_REASON_LEN, "the guest has been stopped");
+		return -ESHUTDOWN;
+	}
+	if (!(vm->members & hk_node_bit(to))) {
+		snprintf(why, HK_REASON_LEN, "node %u is not a member of VM %u",
+			 to, vm->id);
+		return -EINVAL;
+	}
+	if (!(READ_ONCE(hv->ready) & hk_node_bit(to))) {
+		snprintf(why, HK_REASON_LEN,
+			 "node %u is not ready to run vCPU %u: has the VM been started?",
+			 to, vcpu);
+		return -EAGAIN;
+	}
+	mover.cookie = atomic64_inc_return(&vs->cookies);
+	spin_lock(&vs->movers_lock);
+	list_add_tail(&mover.list, &vs->movers);
+	spin_unlock(&vs->movers_lock);
+
+	/* by way of the origin, which remembers where the vCPU should be */
+	if (vm->origin == vm->node->id) {
+		hk_vcpu_send_move(hv, to, false, vm->node->id, mover.cookie);
+	} else {
+		msg = hk_vcpu_msg(hv, HK_MSG_VCPU_MOVE, to, GFP_KERNEL);
+		if (msg) {
+			body = (struct hk_wire_vcpu *)msg->body;
+			body->asker = cpu_to_le16(vm->node->id);
+			body->cookie = cpu_to_le64(mover.cookie);
+			hk_node_send(vm->node, vm->origin, msg);
+		}
+	}
+	left = wait_event_killable_timeout(vs->wq, READ_ONCE(mover.done) ||
+					   hk_vm_dead(vm),
+					   msecs_to_jiffies(HK_MOVE_TIMEOUT_MS));
+	spin_lock(&vs->movers_lock);
+	list_del(&mover.list);
+	spin_unlock(&vs->movers_lock);
+	if (mover.done) {
+		strscpy(why, mover.text, HK_REASON_LEN);
+		return -mover.result;
+	}
+	if (left < 0)
+		return left;
+	if (hk_vm_dead(vm)) {
+		snprintf(why, HK_REASON_LEN, "the guest has been stopped");
+		return -ESHUTDOWN;
+	}
+	snprintf(why, HK_REASON_LEN,
+		 "vCPU %u did not move within %u ms; is the guest paused by its VMM?",
+		 vcpu, HK_MOVE_TIMEOUT_MS);
+	return -ETIMEDOUT;
+}
+
+void hk_vcpu_info_get(struct hk_vm *vm, u32 vcpu, struct hk_vcpu_info *info)
+{
+	struct hk_vcpu *hv = &vm->vcpus->v[vcpu];
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	info->moves = hv->moves;
+	info->node = hv->res.node;
+	switch ((enum hk_res_state)hv->res.state) {
+	case HK_RES_HERE:
+		info->state = hv->vcpu ? HK_VCPU_HERE : HK_VCPU_ABSENT;
+		break;
+	case HK_RES_LEAVING:
+		info->state = HK_VCPU_LEAVING;
+		info->node = vm->node->id;
+		break;
+	case HK_RES_ARRIVING:
+	case HK_RES_AWAY:
+	case HK_RES_NR:
+		info->state = HK_VCPU_AWAY;
+		break;
+	}
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
+}
+
+/* VCPU_STATE: hand it to the runner, or say no at once */
+static void recv_state(struct hk_vcpu *hv, u16 peer, struct hk_msg *msg)
+{
+	u32 seq = le32_to_cpu(((struct hk_wire_state *)msg->body)->seq);
+	const char *no = "vCPU is resident there or in between";
+	unsigned int act;
+	unsigned long flags;
+	bool can;
+
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	can = hv->vcpu && !hv->arriving && hv->res.state == HK_RES_AWAY &&
+	      (hv->ready & hk_node_bit(hv->vm->node->id));
+	if (can)
+		hv->arriving = msg;
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
+	if (!can) {
+		raw_spin_lock_irqsave(&hv->lock, flags);
+		tell_refused(hv, peer, seq, hv->vcpu ? no :
+			     "no KVM vCPU there: is the replica running?");
+		raw_spin_unlock_irqrestore(&hv->lock, flags);
+		hk_msg_free(msg);
+		return;
+	}
+	/* nobody looks at @arriving before the state says ARRIVING */
+	act = hk_vcpu_step(hv, HK_RES_EV_STATE, peer, seq, "stale generation");
+	if (act == HK_STEP_BAD || (act & HK_RES_ACT_TELL_REFUSED)) {
+		raw_spin_lock_irqsave(&hv->lock, flags);
+		hv->arriving = NULL;
+		raw_spin_unlock_irqrestore(&hv->lock, flags);
+		hk_msg_free(msg);
+	}
+}
+
+static int recv_taken(struct hk_vcpu *hv, u16 peer, struct hk_wire_vcpu *w)
+{
+	u32 seq = le32_to_cpu(w->seq);
+	unsigned long flags;
+	unsigned int act;
+
+	if (w->result) {
+		raw_spin_lock_irqsave(&hv->lock, flags);
+		strscpy(hv->refusal, w->text, sizeof(hv->refusal));
+		raw_spin_unlock_irqrestore(&hv->lock, flags);
+	}
+	act = hk_vcpu_step(hv, w->result ? HK_RES_EV_REFUSED : HK_RES_EV_TAKEN,
+			   peer, seq, NULL);
+	if (act == HK_STEP_BAD)
+		return -EPROTO;
+	if (!w->result && act)
+		hk_netlink_vcpu_event(hv->vm, hv->index, peer);
+	wake_up_all(&hv->vm->vcpus->wq);
+	return 0;
+}
+
+static int recv_exit(struct hk_vcpu *hv, u16 peer, struct hk_msg *msg)
+{
+	const struct hk_wire_exit *w = (const struct hk_wire_exit *)msg->body;
+	bool done = msg->hdr.type == HK_MSG_VCPU_EXIT_DONE;
+	bool origin = hv->vm->origin == hv->vm->node->id;
+	unsigned long flags;
+	int err = -EPROTO;
+
+	if (done == origin || (done && peer != hv->vm->origin))
+		return err;
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	if (!hv->exit && (!done || le64_to_cpu(w->cookie) == hv->exit_cookie)) {
+		hv->exit = msg;
+		if (origin) {
+			hv->exit_from = peer;
+			hv->exit_cookie = le64_to_cpu(w->cookie);
+		}
+		err = 0;
+	}
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
+	if (!err)
+		wake_up_all(&hv->wq);
+	return err;
+}
+
+static void recv_ident(struct hk_vcpu *hv, const struct hk_wire_ident *w)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	if (hv->res.state == HK_RES_AWAY) {
+		hv->ident = *w;
+		hv->ident_stale = true;
+	}
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
+	wake_up_all(&hv->wq);
+}
+
+static void recv_moved(struct hk_vcpu *hv, u16 peer, struct hk_wire_vcpu *w)
+{
+	unsigned long flags;
+
+	if (w->result && hv->vm->origin == hv->vm->node->id) {
+		raw_spin_lock_irqsave(&hv->lock, flags);
+		if (hv->res.state == HK_RES_AWAY)
+			hv->place = hv->res.node;
+		raw_spin_unlock_irqrestore(&hv->lock, flags);
+	}
+	mover_done(hv->vm, le64_to_cpu(w->cookie), w->result, w->text);
+}
+
+static int recv_move(struct hk_vcpu *hv, struct hk_wire_vcpu *w)
+{
+	u16 to = le16_to_cpu(w->node), asker = le16_to_cpu(w->asker);
+
+	if (to >= HK_MAX_NODES || !(hv->vm->members & hk_node_bit(to)) ||
+	    asker >= HK_MAX_NODES ||
+	    (asker && !(hv->vm->members & hk_node_bit(asker))))
+		return -EPROTO;
+	hk_vcpu_send_move(hv, to, w->temporary, asker, le64_to_cpu(w->cookie));
+	return 0;
+}
+
+int hk_vcpus_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why)
+{
+	struct hk_vcpus *vs = vm->vcpus;
+	u8 type = msg->hdr.type;
+	unsigned long flags;
+	struct hk_vcpu *hv;
+	const char *what;
+	int err;
+
+	err = hk_vcpu_msg_check(type, msg->body, le32_to_cpu(msg->hdr.len),
+				vm->nr_vcpus, &what);
+	if (err) {
+		snprintf(why, HK_REASON_MAX, "%s: %s", hk_msg_name(type), what);
+		goto out;
+	}
+	if (hk_vm_dead(vm))
+		goto out;
+	if (type == HK_MSG_VM_CONFIG) {
+		err = peer == vm->origin ? hk_config_recv(vm, msg) : -EPROTO;
+		goto out_why;
+	}
+	if (type == HK_MSG_VM_CONFIG_ACK) {
+		struct hk_wire_config_ack *a = (void *)msg->body;
+
+		WRITE_ONCE(vs->acked[peer], le64_to_cpu(a->seq));
+		wake_up_all(&vs->wq);
+		goto out;
+	}
+	hv = &vs->v[le32_to_cpu(*(__le32 *)msg->body)];
+	switch (type) {
+	case HK_MSG_REPLICA_READY:
+		raw_spin_lock_irqsave(&hv->lock, flags);
+		hv->ready |= hk_node_bit(peer);
+		kick_locked(hv);
+		raw_spin_unlock_irqrestore(&hv->lock, flags);
+		wake_up_all(&hv->wq);
+		break;
+	case HK_MSG_VCPU_STATE:
+		recv_state(hv, peer, msg);
+		return 0;
+	case HK_MSG_VCPU_TAKEN:
+		err = recv_taken(hv, peer, (void *)msg->body);
+		break;
+	case HK_MSG_VCPU_MOVE:
+		err = recv_move(hv, (void *)msg->body);
+		break;
+	case HK_MSG_VCPU_MOVED:
+		recv_moved(hv, peer, (void *)msg->body);
+		break;
+	case HK_MSG_VCPU_IRQ:
+		recv_irq(hv, (void *)msg->body);
+		break;
+	case HK_MSG_VCPU_EXIT:
+	case HK_MSG_VCPU_EXIT_DONE:
+		err = recv_exit(hv, peer, msg);
+		if (!err)
+			return 0;
+		break;
+	case HK_MSG_VCPU_IDENT:
+		recv_ident(hv, (void *)msg->body);
+		break;
+	}
+out_why:
+	if (err && !why[0])
+		snprintf(why, HK_REASON_MAX, "%s does not fit the state",
+			 hk_msg_name(type));
+out:
+	hk_msg_free(msg);
+	return err;
+}
+
+/*
+ * Identities of LAPICs change in the vCPU's own thread only, so only the runner
+ * of a resident vCPU has something to tell; it leaves guest mode at once and does.
+ */
+void hk_vm_on_apic_map(struct hk_vm *vm, struct kvm *kvm)
+{
+	struct hk_vcpus *vs = vm->vcpus;
+	unsigned long flags;
+	u32 i;
+
+	for (i = 0; i < vs->nr; i++) {
+		struct hk_vcpu *hv = &vs->v[i];
+
+		if (READ_ONCE(hv->runner) != current)
+			continue;
+		raw_spin_lock_irqsave(&hv->lock, flags);
+		if (hv->res.state == HK_RES_HERE && hv->vcpu &&
+		    hv->vcpu->kvm == kvm) {
+			hv->ident_check = true;
+			hk_vcpu_self_kick();
+		}
+		raw_spin_unlock_irqrestore(&hv->lock, flags);
+		return;
+	}
+}
+
+long hk_vm_on_ioctl(struct hk_vm *vm, struct file *file, unsigned int cmd,
+		    unsigned long arg)
+{
+	long ret = hk_kvm_vm_ioctl(file, cmd, arg);
+
+	if (ret || vm->origin != vm->node->id ||
+	    READ_ONCE(vm->vcpus->kvm) != file->private_data ||
+	    !READ_ONCE(vm->vcpus->base_sent) || hk_vm_dead(vm))
+		return ret;
+	switch (_IOC_NR(cmd)) {
+	case _IOC_NR(KVM_SET_USER_MEMORY_REGION):
+	case 0x49:	/* KVM_SET_USER_MEMORY_REGION2 */
+		hk_config_slots(vm);
+		hk_config_wait(vm);
+		break;
+	case _IOC_NR(KVM_SET_GSI_ROUTING):
+		hk_config_routes(vm);
+		hk_config_wait(vm);
+		break;
+	}
+	return ret;
+}
+
+static long replica_vm(struct hk_vm *vm, unsigned long arg)
+{
+	struct hk_replica_vm a;
+	struct fd f;
+	long ret = -EBADF;
+
+	if (copy_from_user(&a, (void __user *)arg, sizeof(a)))
+		return -EFAULT;
+	if (a.size != sizeof(a) || vm->origin == vm->node->id)
+		return -EINVAL;
+	f = fdget(a.vm_fd);
+	if (hk_fd_file(f) && hk_kvm_is_vm_file(hk_fd_file(f))) {
+		struct kvm *kvm = hk_fd_file(f)->private_data;
+
+		mutex_lock(&vm->vcpus->lock);
+		if (kvm->mm != current->mm)
+			ret = -EBADF;
+		else if (vm->vcpus->kvm)
+			ret = -EEXIST;
+		else
+			ret = hk_hooks_add(HK_HOOK_KVM, kvm, vm);
+		if (!ret)
+			vm->vcpus->kvm = kvm;
+		mutex_unlock(&vm->vcpus->lock);
+	}
+	fdput(f);
+	return ret;
+}
+
+static long replica_run(struct hk_vm *vm, unsigned long arg)
+{
+	struct hk_replica_vcpu a;
+	struct kvm_vcpu *vcpu;
+	struct fd f;
+	long ret = -EBADF;
+
+	if (copy_from_user(&a, (void __user *)arg, sizeof(a)))
+		return -EFAULT;
+	if (a.size != sizeof(a) || a.reserved || a.scratch_len < HK_SCRATCH_MIN ||
+	    a.index >= vm->nr_vcpus || vm->origin == vm->node->id)
+		return -EINVAL;
+	f = fdget(a.vcpu_fd);
+	if (!hk_fd_file(f) || !hk_kvm_is_vcpu_file(hk_fd_file(f)))
+		goto out;
+	vcpu = hk_fd_file(f)->private_data;
+	ret = -EINVAL;
+	if (vcpu->kvm->mm != current->mm || vcpu->kvm != vm->vcpus->kvm ||
+	    vcpu->vcpu_id != a.index)
+		goto out;
+	ret = hk_vcpu_attach(vm, vcpu);
+	if (!ret)
+		ret = hk_resident_run(vm, &a, hk_fd_file(f));
+out:
+	fdput(f);
+	return ret;
+}
+
+long hk_vcpus_ioctl(struct hk_vm *vm, unsigned int cmd, unsigned long arg)
+{
+	switch (cmd) {
+	case HK_IOC_CONFIG_NEXT:
+		return hk_config_next(vm, (void __user *)arg);
+	case HK_IOC_REPLICA_VM:
+		return replica_vm(vm, arg);
+	case HK_IOC_REPLICA_RUN:
+		return replica_run(vm, arg);
+	}
+	return -ENOTTY;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * VCPUs of a guest on this node: inside of vcpu.c, park.c,
+ * resident.c, capture.c and config.c
+ */
+#ifndef HK_KMOD_VCPU_H
+#define HK_KMOD_VCPU_H
+
+#include <linux/kvm_host.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include "../migrate/msg.h"
+#include "../migrate/pending.h"
+#include "../migrate/residency.h"
+#include "kvm_hooks.h"
+#include "vm.h"
+
+struct hk_replica_vcpu;
+
+/* the guest's start waits this long for vCPUs that start elsewhere */
+#define HK_START_TIMEOUT_MS	20000
+/* a move asked for by the user ends after this time, done or not */
+#define HK_MOVE_TIMEOUT_MS	10000
+/* a config section is applied by every replica within this time */
+#define HK_CONFIG_TIMEOUT_MS	5000
+
+/**
+ * struct hk_vcpu - one vCPU of a guest, as this node sees it
+ *
+ * The runner is the thread inside KVM_RUN of this vCPU: the VMM's at the origin,
+ * one of the replica's host process elsewhere. Only the runner touches KVM's
+ * state of the vCPU.
+ */
+struct hk_vcpu {
+	/** @vm: guest */
+	struct hk_vm *vm;
+	/** @index: KVM's vcpu_id */
+	u32 index;
+	/** @lock: raw, irq-safe: protects what follows down to @wq; inside it KVM
+	 * may be asked to accept an interrupt and messages may be queued
+	 */
+	raw_spinlock_t lock;
+	/** @res: residency */
+	struct hk_res res;
+	/** @pend: interrupts kept while in between */
+	struct hk_pending pend;
+	/** @vcpu: KVM's object here, NULL before it exists */
+	struct kvm_vcpu *vcpu;
+	/** @runner: thread that may be kicked, NULL while there is none */
+	struct task_struct *runner;
+	/** @ready: nodes that can take this vCPU */
+	u64 ready;
+	/** @want: where the resident is to send it, HK_NODE_NONE: nowhere */
+	u16 want;
+	/** @place: origin: where it should live when the VMM does not need it */
+	u16 place;
+	/** @asker: node to be told how the move to @want ended */
+	u16 asker;
+	/** @cookie: the asker's */
+	u64 cookie;
+	/** @arriving: VCPU_STATE to be applied */
+	struct hk_msg *arriving;
+	/** @refusal: why the target did not take it */
+	char refusal[HK_REASON_MAX];
+	/** @exit: origin: VCPU_EXIT that waits for the VMM; elsewhere: the DONE */
+	struct hk_msg *exit;
+	/** @exit_out: origin: the VMM is serving this exit, its header */
+	bool exit_out;
+	/** @exit_kept: origin: @exit has been answered, the VMM has yet to see it */
+	bool exit_kept;
+	/** @exit_from: origin: node that waits for the result */
+	u16 exit_from;
+	/** @exit_cookie: of the exit under way */
+	u64 exit_cookie;
+	/** @ident: identity of the LAPIC as last told or heard */
+	struct hk_wire_ident ident;
+	/** @ident_stale: the ghost's LAPIC must be set to @ident by the runner */
+	bool ident_stale;
+	/** @ident_check: resident: compare the LAPIC with @ident, tell the others */
+	bool ident_check;
+	/** @moves: handoffs that ended or began here */
+	u64 moves;
+	/** @wq: the runner and movers wait here */
+	wait_queue_head_t wq;
+	/** @scratch: runner: user memory for KVM's ioctls */
+	unsigned long scratch;
+	/** @harvested: origin: CPUID was sent to the replicas */
+	bool harvested;
+};
+
+/**
+ * struct hk_section - one section of the configuration, see enum hk_config_kind
+ */
+struct hk_section {
+	struct list_head list;
+	u32 kind;
+	u32 index;
+	u64 seq;
+	u32 len;
+	u8 data[];
+};
+
+/**
+ * struct hk_mover - somebody waits for a move
+ */
+struct hk_mover {
+	struct list_head list;
+	u64 cookie;
+	bool done;
+	int result;
+	char text[HK_REASON_MAX];
+};
+
+/**
+ * struct hk_vcpus - all vCPUs of a guest on this node
+ */
+struct hk_vcpus {
+	/** @nr: entries in @v */
+	u32 nr;
+	/** @kvm: KVM VM here, once attached; compared and, by runners, used */
+	struct kvm *kvm;
+	/** @lock: attach, sections, movers */
+	struct mutex lock;
+	/** @sections: struct hk_section, by seq */
+	struct list_head sections;
+	/** @seq: last section's number */
+	u64 seq;
+	/** @acked: origin: by node, sections applied there */
+	u64 acked[HK_MAX_NODES];
+	/** @wq: waiters for sections, acks, the start */
+	wait_queue_head_t wq;
+	/** @base_sent: origin: VM-wide sections were sent */
+	bool base_sent;
+	/** @started: origin: the start gate is open */
+	bool started;
+	/** @movers: struct hk_mover; under @movers_lock */
+	struct list_head movers;
+	/** @movers_lock: leaf; protects @movers */
+	spinlock_t movers_lock;
+	/** @cookies: for moves and exits */
+	atomic64_t cookies;
+	/** @tsc_known: @tsc_delta is set */
+	bool tsc_known;
+	/** @tsc_delta: origin's TSC minus ours: one value for all vCPUs here, or
+	 * two of them could see each other's clock jump
+	 */
+	s64 tsc_delta;
+	/** @nr_msrs: entries of @msrs, 0 before the first capture */
+	u32 nr_msrs;
+	/** @msrs: MSRs that this host's KVM can both read and write */
+	u32 msrs[HK_STATE_MSRS_MAX];
+	/** @v: by index */
+	struct hk_vcpu v[];
+};
+
+/* hk_vcpu_step(): the event was impossible in this state */
+#define HK_STEP_BAD	(~0u)
+
+/* vcpu.c */
+struct hk_vcpu *hk_vcpu_of(struct hk_vm *vm, struct kvm_vcpu *vcpu);
+int hk_vcpu_attach(struct hk_vm *vm, struct kvm_vcpu *vcpu);
+void hk_vcpu_kick(struct hk_vcpu *hv);
+bool hk_vcpu_eat_kick(void);
+void hk_vcpu_self_kick(void);
+void hk_vcpu_set_runner(struct hk_vcpu *hv, struct task_struct *task);
+int hk_vcpus_bcast(struct hk_vm *vm, u8 type, const void *body, u32 len);
+struct hk_msg *hk_vcpu_msg(struct hk_vcpu *hv, u8 type, u16 node, gfp_t gfp);
+void hk_vcpu_move_ended(struct hk_vcpu *hv, int result, const char *text);
+void hk_vcpu_send_move(struct hk_vcpu *hv, u16 to, bool temporary, u16 asker,
+		       u64 cookie);
+unsigned int hk_vcpu_step(struct hk_vcpu *hv, enum hk_res_event ev, u16 peer,
+			  u32 seq, const char *text);
+
+/* resident.c */
+bool hk_vcpu_attention(struct hk_vcpu *hv);
+int hk_vcpu_leave(struct hk_vcpu *hv, struct file *file, u16 to);
+void hk_vcpu_arrive(struct hk_vcpu *hv, struct file *file);
+void hk_vcpu_ident_sync(struct hk_vcpu *hv, struct file *file);
+void hk_vcpu_ghost_ident(struct hk_vcpu *hv, struct file *file);
+long hk_vcpu_enter(struct hk_vcpu *hv, struct file *file);
+bool hk_vcpu_pending_eoi(struct kvm_vcpu *vcpu);
+long hk_resident_run(struct hk_vm *vm, const struct hk_replica_vcpu *arg,
+		     struct file *file);
+
+/* park.c */
+long hk_park_run(struct hk_vcpu *hv, struct file *file, unsigned long arg);
+int hk_park_recall(struct hk_vcpu *hv, struct file *file);
+
+/* capture.c */
+struct hk_msg *hk_capture(struct hk_vcpu *hv, struct file *file, char *why);
+int hk_apply(struct hk_vcpu *hv, struct file *file, const struct hk_msg *msg,
+	     char *why);
+void hk_silence(struct hk_vcpu *hv, struct file *file);
+int hk_ident_read(struct hk_vcpu *hv, struct file *file,
+		  struct hk_wire_ident *ident);
+int hk_ident_apply(struct hk_vcpu *hv, struct file *file,
+		   const struct hk_wire_ident *ident);
+int hk_scratch_put_head(struct hk_vcpu *hv, const void *buf, size_t len);
+long hk_scratch_get(struct hk_vcpu *hv, struct file *file, unsigned int cmd,
+		    void *buf, size_t len);
+
+/* config.c */
+int hk_config_harvest_vm(struct hk_vm *vm, struct kvm_vcpu *vcpu);
+int hk_config_harvest_vcpu(struct hk_vcpu *hv, struct file *file);
+int hk_config_slots(struct hk_vm *vm);
+int hk_config_routes(struct hk_vm *vm);
+void hk_config_wait(struct hk_vm *vm);
+int hk_config_recv(struct hk_vm *vm, const struct hk_msg *msg);
+long hk_config_next(struct hk_vm *vm, void __user *arg);
+void hk_config_free(struct hk_vm *vm);
+
+#endif /* HK_KMOD_VCPU_H */

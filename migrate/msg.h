@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Bodies of the messages about vCPUs
+ *
+ * Little endian as all of the wire. The parts that are KVM's own ABI structures
+ * travel as they are: x86-64 at both ends, and KVM keeps their layout for ever.
+ */
+#ifndef HK_MIGRATE_MSG_H
+#define HK_MIGRATE_MSG_H
+
+#include <linux/kvm.h>
+#include <linux/types.h>
+#include "../fabric/msg.h"
+
+/**
+ * struct hk_wire_config - HK_MSG_VM_CONFIG, followed by the section's bytes
+ * @kind: enum hk_config_kind
+ * @index: vCPU for HK_CONFIG_CPUID, else 0
+ * @seq: number of this section, grows
+ */
+struct hk_wire_config {
+	__le32 kind;
+	__le32 index;
+	__le64 seq;
+};
+
+/**
+ * struct hk_wire_config_ack - HK_MSG_VM_CONFIG_ACK: replica applied all up to @seq
+ */
+struct hk_wire_config_ack {
+	__le64 seq;
+};
+
+/**
+ * struct hk_wire_vcpu - HK_MSG_REPLICA_READY, HK_MSG_VCPU_TAKEN, HK_MSG_VCPU_MOVE,
+ * HK_MSG_VCPU_MOVED
+ * @vcpu: index
+ * @seq: TAKEN: generation of the residency
+ * @node: MOVE: where to; MOVED: where it was asked to
+ * @asker: MOVE: whom to tell with MOVED
+ * @result: TAKEN, MOVED: 0 or a positive errno: not taken
+ * @temporary: MOVE: only for an ioctl of the VMM; its place stays what it is
+ * @reserved: zero
+ * @cookie: MOVE, MOVED: the asker's
+ * @text: TAKEN, MOVED: reason when @result is set
+ */
+struct hk_wire_vcpu {
+	__le32 vcpu;
+	__le32 seq;
+	__le16 node;
+	__le16 asker;
+	__u8 result;
+	__u8 temporary;
+	__u8 reserved[2];
+	__le64 cookie;
+	char text[HK_REASON_MAX];
+};
+
+/**
+ * struct hk_wire_irq - HK_MSG_VCPU_IRQ
+ */
+struct hk_wire_irq {
+	__le32 vcpu;
+	__le16 mode;
+	__u8 vector;
+	__u8 level;
+	__u8 trig;
+	__u8 reserved[7];
+};
+
+/**
+ * struct hk_wire_ident - HK_MSG_VCPU_IDENT: what a ghost's LAPIC must look like
+ */
+struct hk_wire_ident {
+	__le32 vcpu;
+	__le32 seq;
+	__le64 apic_base;
+	__le32 id;
+	__le32 ldr;
+	__le32 dfr;
+	__le32 spiv;
+};
+
+#define HK_EXIT_UNION	256
+
+/**
+ * struct hk_wire_exit - HK_MSG_VCPU_EXIT and HK_MSG_VCPU_EXIT_DONE, followed by
+ * @pio_len bytes of port I/O data
+ * @vcpu: index
+ * @result: EXIT: what KVM_RUN returned
+ * @cookie: counts exits of this residency; DONE gives it back
+ * @exit_reason: KVM_EXIT_*
+ * @flags: kvm_run.flags
+ * @ready: kvm_run.ready_for_interrupt_injection
+ * @if_flag: kvm_run.if_flag
+ * @pio_len: up to 4096
+ * @cr8: kvm_run.cr8
+ * @apic_base: kvm_run.apic_base
+ * @u: kvm_run's union
+ */
+struct hk_wire_exit {
+	__le32 vcpu;
+	__le32 result;
+	__le64 cookie;
+	__le32 exit_reason;
+	__le16 flags;
+	__u8 ready;
+	__u8 if_flag;
+	__le32 pio_len;
+	__le32 reserved;
+	__le64 cr8;
+	__le64 apic_base;
+	__u8 u[HK_EXIT_UNION];
+};
+
+#define HK_STATE_MSRS_MAX	96
+#define HK_STATE_XSAVE_MAX	16384
+
+/**
+ * struct hk_wire_state - HK_MSG_VCPU_STATE, followed by @nr_msrs struct
+ * kvm_msr_entry and @xsave_len bytes for KVM_SET_XSAVE
+ * @vcpu: index
+ * @seq: generation that begins with this handoff
+ * @tsc_base: TSC offset as it would be on the origin
+ * @tsc_deadline: MSR_IA32_TSC_DEADLINE
+ * @nr_msrs: up to HK_STATE_MSRS_MAX
+ * @xsave_len: up to HK_STATE_XSAVE_MAX
+ * @mp_state: KVM's structure; likewise the rest
+ */
+struct hk_wire_state {
+	__le32 vcpu;
+	__le32 seq;
+	__le64 tsc_base;
+	__le64 tsc_deadline;
+	__le32 nr_msrs;
+	__le32 xsave_len;
+	struct kvm_mp_state mp_state;
+	__le32 reserved;
+	struct kvm_vcpu_events events;
+	struct kvm_regs regs;
+	struct kvm_sregs2 sregs;
+	struct kvm_xcrs xcrs;
+	struct kvm_debugregs dbg;
+	struct kvm_lapic_state lapic;
+};
+
+static_assert(sizeof(struct hk_wire_config) == 16);
+static_assert(sizeof(struct hk_wire_vcpu) == 24 + HK_REASON_MAX);
+static_assert(sizeof(struct hk_wire_irq) == 16);
+static_assert(sizeof(struct hk_wire_ident) == 32);
+static_assert(sizeof(struct hk_wire_exit) == 48 + HK_EXIT_UNION);
+static_assert(sizeof(struct hk_wire_state) % 8 == 0);
+
+#endif /* HK_MIGRATE_MSG_H */

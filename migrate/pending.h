@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Interrupts of a vCPU that is between two nodes
+ *
+ * Pure C. Bounded: vectors merge as they do in an IRR, so nothing is allocated.
+ */
+#ifndef HK_MIGRATE_PENDING_H
+#define HK_MIGRATE_PENDING_H
+
+#include "../dsm/types.h"
+
+/* delivery modes as in the ICR, shifted as KVM passes them */
+#define HK_DM_FIXED	0x000
+#define HK_DM_LOWEST	0x100
+#define HK_DM_SMI	0x200
+#define HK_DM_NMI	0x400
+#define HK_DM_INIT	0x500
+#define HK_DM_STARTUP	0x600
+
+/**
+ * struct hk_irq - one interrupt as __apic_accept_irq() takes it
+ * @mode: HK_DM_*
+ * @vector: 0 to 255
+ * @level: asserted
+ * @trig: level-triggered
+ */
+struct hk_irq {
+	u16 mode;
+	u8 vector;
+	u8 level;
+	u8 trig;
+};
+
+/**
+ * struct hk_pending - what arrived while nobody could take it
+ * @edge: edge-triggered vectors
+ * @lvl: level-triggered vectors
+ * @nmi: NMIs, two at most count (one in service, one latched)
+ * @smi: an SMI
+ * @init: an INIT; what came before it is void
+ * @sipi: a SIPI
+ * @sipi_vector: its vector
+ */
+struct hk_pending {
+	u64 edge[4];
+	u64 lvl[4];
+	u8 nmi;
+	u8 smi;
+	u8 init;
+	u8 sipi;
+	u8 sipi_vector;
+};
+
+/**
+ * hk_pending_add() - keep an interrupt
+ * Return: false when the mode cannot be kept (unknown delivery mode).
+ */
+bool hk_pending_add(struct hk_pending *p, const struct hk_irq *irq);
+
+/**
+ * hk_pending_next() - take one out, in an order that a LAPIC could have seen
+ * @p: set
+ * @irq: out
+ *
+ * INIT, then SIPI, NMI, SMI, then vectors from the highest down.
+ * Return: false when there is none left.
+ */
+bool hk_pending_next(struct hk_pending *p, struct hk_irq *irq);
+
+#endif /* HK_MIGRATE_PENDING_H */

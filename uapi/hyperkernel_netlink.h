@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * Generic netlink family "hyperkernel"
+ *
+ * Follows Documentation/netlink/specs/hyperkernel.yaml; selftests/abi holds the
+ * two together. All commands act on the node object of the caller's network
+ * namespace. SET, ADD, DEL, KILL, MOVE and ECHO need CAP_NET_ADMIN there and
+ * CAP_SYS_ADMIN in the initial user namespace.
+ */
+#ifndef _UAPI_HYPERKERNEL_NETLINK_H
+#define _UAPI_HYPERKERNEL_NETLINK_H
+
+#define HK_GENL_NAME		"hyperkernel"
+#define HK_GENL_VERSION		1
+#define HK_GENL_MCGRP_EVENTS	"events"
+
+#define HK_NAME_MAX		32	/* names of nodes and VMs, with NUL */
+#define HK_CLUSTER_ID_LEN	16
+#define HK_REASON_LEN		192	/* with NUL */
+#define HK_VCPUS_MAX		64
+
+/**
+ * enum hk_cmd - commands and notifications
+ * @HK_CMD_NODE_GET: do: own node; dump: own node, then the peers as known here
+ * @HK_CMD_NODE_SET: NODE_ID, NODE_NAME, CLUSTER_ID, EPOCH, BUDGET_PAGES, opt.
+ *	HEARTBEAT_MS, DEAD_MS: gives the node its identity; refused while VMs or
+ *	links exist, but for BUDGET_PAGES alone, which may grow at any time
+ * @HK_CMD_NODE_RESET: forget identity, links and VMs; refused while a VM is in use
+ * @HK_CMD_LINK_ADD: PEER_ID, PEER_NAME, FD: take over a connected socket
+ * @HK_CMD_LINK_DEL: PEER_ID
+ * @HK_CMD_LINK_GET: dump
+ * @HK_CMD_VM_ADD: VM_ID, VM_NAME, RAM_PAGES, ORIGIN, MEMBERS, VCPU_PLACE
+ * @HK_CMD_VM_DEL: VM_ID; refused while its device is open
+ * @HK_CMD_VM_KILL: VM_ID, REASON: stop the guest, on all members
+ * @HK_CMD_VM_GET: do by VM_ID; dump
+ * @HK_CMD_VCPU_GET: dump, opt. VM_ID
+ * @HK_CMD_VCPU_MOVE: VM_ID, VCPU, NODE_ID; answers when the vCPU runs there, or
+ *	with the reason why not
+ * @HK_CMD_STATS_GET: dump, opt. VM_ID: one message a VM
+ * @HK_CMD_LINK_ECHO: PEER_ID, COUNT (1..4096), LEN (request), REPLY_PAGE: round
+ *	trips in the kernel; replies with TIMES_NS
+ * @HK_CMD_LINK_NTF: event: a link came up or went down (PEER_ID, LINK_STATE, REASON)
+ * @HK_CMD_VM_NTF: event: state of a VM changed (VM_ID, VM_STATE, REASON)
+ * @HK_CMD_VCPU_NTF: event: a vCPU is resident elsewhere (VM_ID, VCPU, NODE_ID)
+ */
+enum hk_cmd {
+	HK_CMD_UNSPEC = 0,
+	HK_CMD_NODE_GET,
+	HK_CMD_NODE_SET,
+	HK_CMD_NODE_RESET,
+	HK_CMD_LINK_ADD,
+	HK_CMD_LINK_DEL,
+	HK_CMD_LINK_GET,
+	HK_CMD_VM_ADD,
+	HK_CMD_VM_DEL,
+	HK_CMD_VM_KILL,
+	HK_CMD_VM_GET,
+	HK_CMD_VCPU_GET,
+	HK_CMD_VCPU_MOVE,
+	HK_CMD_STATS_GET,
+	HK_CMD_LINK_ECHO,
+	HK_CMD_LINK_NTF,
+	HK_CMD_VM_NTF,
+	HK_CMD_VCPU_NTF,
+	__HK_CMD_MAX
+};
+#define HK_CMD_MAX (__HK_CMD_MAX - 1)
+
+/**
+ * enum hk_attr - attributes, one space for all commands
+ * @HK_A_NODE_ID: u16, 1 to 63
+ * @HK_A_NODE_NAME: string
+ * @HK_A_CLUSTER_ID: binary, HK_CLUSTER_ID_LEN
+ * @HK_A_EPOCH: u32, 1 or more: membership generation
+ * @HK_A_BUDGET_PAGES: u64: 4 KiB pages of RAM this node contributes
+ * @HK_A_USED_PAGES: u64
+ * @HK_A_HEARTBEAT_MS: u32, 10 to 10000, default 200
+ * @HK_A_DEAD_MS: u32, 100 to 60000, default 2000
+ * @HK_A_PEER_ID: u16
+ * @HK_A_PEER_NAME: string
+ * @HK_A_FD: s32: connected TCP socket of the caller
+ * @HK_A_LINK_STATE: u8, enum hk_link_state
+ * @HK_A_REASON: string
+ * @HK_A_RTT_NS: u64, smallest of late
+ * @HK_A_TX_MSGS: u64
+ * @HK_A_TX_BYTES: u64
+ * @HK_A_RX_MSGS: u64
+ * @HK_A_RX_BYTES: u64
+ * @HK_A_RX_STALE: u64
+ * @HK_A_TSC_OFFSET: s64, peer's TSC minus ours
+ * @HK_A_TSC_ERROR: u64, ticks
+ * @HK_A_VM_ID: u32, 1 or more, the same on all members
+ * @HK_A_VM_NAME: string, letters, digits, '-', '_', '.'
+ * @HK_A_VM_STATE: u8, enum hk_vm_state
+ * @HK_A_RAM_PAGES: u64
+ * @HK_A_ORIGIN: u16, node id
+ * @HK_A_MEMBERS: binary: array of struct hk_member
+ * @HK_A_VCPU_PLACE: binary: array of u16 node ids, one per vCPU: where it starts
+ * @HK_A_VCPU: u32, index
+ * @HK_A_VCPU_STATE: u8, enum hk_vcpu_state
+ * @HK_A_MOVES: u64: handoffs of this vCPU seen here
+ * @HK_A_DEVICE: string: path of the RAM device
+ * @HK_A_STATS: nested, attribute type enum hk_stat, u64 each
+ * @HK_A_COUNT: u32
+ * @HK_A_LEN: u32
+ * @HK_A_REPLY_PAGE: flag
+ * @HK_A_TIMES_NS: binary: array of u64
+ * @HK_A_PAD: padding
+ * @HK_A_RX_UNKNOWN: u64: messages dropped as their VM is not known here
+ */
+enum hk_attr {
+	HK_A_UNSPEC = 0,
+	HK_A_NODE_ID,
+	HK_A_NODE_NAME,
+	HK_A_CLUSTER_ID,
+	HK_A_EPOCH,
+	HK_A_BUDGET_PAGES,
+	HK_A_USED_PAGES,
+	HK_A_HEARTBEAT_MS,
+	HK_A_DEAD_MS,
+	HK_A_PEER_ID,
+	HK_A_PEER_NAME,
+	HK_A_FD,
+	HK_A_LINK_STATE,
+	HK_A_REASON,
+	HK_A_RTT_NS,
+	HK_A_TX_MSGS,
+	HK_A_TX_BYTES,
+	HK_A_RX_MSGS,
+	HK_A_RX_BYTES,
+	HK_A_RX_STALE,
+	HK_A_TSC_OFFSET,
+	HK_A_TSC_ERROR,
+	HK_A_VM_ID,
+	HK_A_VM_NAME,
+	HK_A_VM_STATE,
+	HK_A_RAM_PAGES,
+	HK_A_ORIGIN,
+	HK_A_MEMBERS,
+	HK_A_VCPU_PLACE,
+	HK_A_VCPU,
+	HK_A_VCPU_STATE,
+	HK_A_MOVES,
+	HK_A_DEVICE,
+	HK_A_STATS,
+	HK_A_COUNT,
+	HK_A_LEN,
+	HK_A_REPLY_PAGE,
+	HK_A_TIMES_NS,
+	HK_A_PAD,
+	HK_A_RX_UNKNOWN,
+	__HK_A_MAX
+};
+#define HK_A_MAX (__HK_A_MAX - 1)
+
+/**
+ * struct hk_member - a node that takes part in a VM
+ * @node: node id
+ * @reserved: zero
+ * @weight: share of the home directory, 1 or more
+ */
+struct hk_member {
+	__u16 node;
+	__u16 reserved;
+	__u32 weight;
+};
+
+enum hk_link_state {
+	HK_LINK_NONE = 0,	/* never had one */
+	HK_LINK_UP,
+	HK_LINK_DOWN,		/* REASON says why */
+};
+
+enum hk_vm_state {
+	HK_VM_CREATED = 0,	/* the guest has not run yet */
+	HK_VM_RUNNING,
+	HK_VM_DEAD,		/* REASON says why; waits to be deleted */
+};
+
+enum hk_vcpu_state {
+	HK_VCPU_ABSENT = 0,	/* KVM object not there yet */
+	HK_VCPU_HERE,		/* resident on this node */
+	HK_VCPU_AWAY,		/* ghost; NODE_ID says where it is resident */
+	HK_VCPU_LEAVING,	/* handoff under way */
+};
+
+/**
+ * enum hk_stat - counters of one VM on this node
+ * @HK_STAT_FAULT_RD: read faults of the host mapping
+ * @HK_STAT_FAULT_WR: write faults of the host mapping
+ * @HK_STAT_FETCHED: pages that came in with data
+ * @HK_STAT_ZERO: pages granted without data, first touch
+ * @HK_STAT_UPGRADED: pages made writable without data
+ * @HK_STAT_SENT: pages that went out with data
+ * @HK_STAT_FILL_SENT: of those, travelled as one word
+ * @HK_STAT_INVALIDATED: pages taken away from this node
+ * @HK_STAT_DOWNGRADED: pages write-protected for a reader elsewhere
+ * @HK_STAT_BUSY: recalls put off because somebody held the page
+ * @HK_STAT_DROPPED: read copies given up for room
+ * @HK_STAT_SPILLED: pages offered to a node with room
+ * @HK_STAT_PRESENT: pages present now
+ * @HK_STAT_DIRECTORY: directory entries here now
+ * @HK_STAT_METADATA: bytes of metadata here now
+ * @HK_STAT_FETCH_NS: sum of waiting time of faults that went over the network
+ * @HK_STAT_FETCH_NR: number of these
+ * @HK_STAT_FETCH_NS_MIN: smallest
+ * @HK_STAT_FETCH_NS_MAX: largest
+ * @HK_STAT_MOVES_OUT: vCPUs handed off from here
+ * @HK_STAT_MOVES_IN: vCPUs taken in here
+ * @HK_STAT_MOVES_REFUSED: handoffs that came to nothing
+ * @HK_STAT_IRQ_SENT: interrupts sent to the node of residence
+ * @HK_STAT_IRQ_RECV: interrupts received for a resident vCPU
+ * @HK_STAT_IRQ_QUEUED: interrupts held back during a handoff
+ * @HK_STAT_EXITS_SENT: VMM exits sent to the origin
+ * @HK_STAT_EXITS_SERVED: VMM exits served here for other nodes
+ * @HK_STAT_RECALLS: vCPUs called home for an ioctl of the VMM
+ * @HK_STAT_HANDOFF_NS: sum of time from capture to running at the target, seen
+ *	at the source
+ * @HK_STAT_HANDOFF_NS_MIN: smallest
+ * @HK_STAT_HANDOFF_NS_MAX: largest
+ */
+enum hk_stat {
+	HK_STAT_NONE = 0,
+	HK_STAT_FAULT_RD,
+	HK_STAT_FAULT_WR,
+	HK_STAT_FETCHED,
+	HK_STAT_ZERO,
+	HK_STAT_UPGRADED,
+	HK_STAT_SENT,
+	HK_STAT_FILL_SENT,
+	HK_STAT_INVALIDATED,
+	HK_STAT_DOWNGRADED,
+	HK_STAT_BUSY,
+	HK_STAT_DROPPED,
+	HK_STAT_SPILLED,
+	HK_STAT_PRESENT,
+	HK_STAT_DIRECTORY,
+	HK_STAT_METADATA,
+	HK_STAT_FETCH_NS,
+	HK_STAT_FETCH_NR,
+	HK_STAT_FETCH_NS_MIN,
+	HK_STAT_FETCH_NS_MAX,
+	HK_STAT_MOVES_OUT,
+	HK_STAT_MOVES_IN,
+	HK_STAT_MOVES_REFUSED,
+	HK_STAT_IRQ_SENT,
+	HK_STAT_IRQ_RECV,
+	HK_STAT_IRQ_QUEUED,
+	HK_STAT_EXITS_SENT,
+	HK_STAT_EXITS_SERVED,
+	HK_STAT_RECALLS,
+	HK_STAT_HANDOFF_NS,
+	HK_STAT_HANDOFF_NS_MIN,
+	HK_STAT_HANDOFF_NS_MAX,
+	__HK_STAT_MAX
+};
+#define HK_STAT_MAX (__HK_STAT_MAX - 1)
+
+#endif /* _UAPI_HYPERKERNEL_NETLINK_H */
