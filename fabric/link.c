@@ -44,7 +44,9 @@
  * Locks: @lock is a leaf, raw and taken with interrupts off, as KVM queues interrupts
  * from hrtimer callbacks and under raw locks. The wake-up is rcuwait, the same that
  * KVM uses for vCPUs in these places: no lock but the scheduler's. So hk_link_send()
- * and hk_link_fail() may be called with any lock held but the scheduler's own.
+ * and hk_link_fail() may be called with any lock held but the scheduler's own. (A
+ * refused message is freed on the spot; under a raw lock that is right as long as
+ * the kernel is not PREEMPT_RT, as is allocating it there.)
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -120,7 +122,7 @@ enum link_state {
  * @ping: the message that it then fills and sends (sender only)
  * @bye: likewise, for the end
  * @batch: scratch of the sender
- * @rx_task: receiver
+ * @rx_task: receiver, NULL after it has ended
  * @rx_done: it has ended
  * @rx_seq: number of the last message (receiver only; stats read it)
  * @rx_bytes: received (receiver only; stats read it)
@@ -322,7 +324,8 @@ static void link_end_work(struct work_struct *work)
 	kthread_stop(link->rx_task);
 	timer_shutdown_sync(&link->timer);
 	put_task_struct(link->tx_task);
-	put_task_struct(link->rx_task);
+	/* hk_link_close() compares it: a new task may come to the same address */
+	put_task_struct(xchg(&link->rx_task, NULL));
 
 	link->conn->transport->release(link->conn);
 	link->conn = NULL;
@@ -341,7 +344,7 @@ void hk_link_fail(struct hk_link *link, const char *why)
 
 void hk_link_close(struct hk_link *link, const char *why)
 {
-	if (WARN_ON_ONCE(current == link->rx_task))
+	if (WARN_ON_ONCE(current == READ_ONCE(link->rx_task)))
 		return;
 	link_end(link, why ? END_TELL : 0, "%s", why ?: "closed");
 	wait_for_completion(&link->ended);

@@ -89,18 +89,29 @@ struct hk_link_cfg {
 
 /**
  * struct hk_link_stats - counters of a link since its creation
+ * @tx_msgs: messages given to the transport
+ * @tx_bytes: their bytes
+ * @rx_msgs: messages received whole
+ * @rx_bytes: bytes received
+ * @rx_stale: messages dropped because of another epoch
+ * @tx_queued: messages in the queues now
+ * @rtt_ns_min: shortest round trip of a PING, 0 before the first
+ * @rtt_ns_last: last one
+ * @tsc_offset: peer's TSC minus ours, best estimate
+ * @tsc_error: bound of its error in TSC ticks, grows with age; U64_MAX: unknown
+ * @up_ms: time since the peer's HELLO, 0 before
  */
 struct hk_link_stats {
 	u64 tx_msgs;
 	u64 tx_bytes;
 	u64 rx_msgs;
 	u64 rx_bytes;
-	u64 rx_stale;		/* dropped: other epoch */
-	u64 tx_queued;		/* now in the queues */
+	u64 rx_stale;
+	u64 tx_queued;
 	u64 rtt_ns_min;
 	u64 rtt_ns_last;
-	s64 tsc_offset;		/* peer's TSC minus ours, best estimate */
-	u64 tsc_error;		/* bound of its error in TSC ticks, grows with age */
+	s64 tsc_offset;
+	u64 tsc_error;
 	u64 up_ms;
 };
 
@@ -160,6 +171,7 @@ void hk_link_stats_get(struct hk_link *link, struct hk_link_stats *stats);
  * @error: out, may be NULL: bound of the error in ticks, or U64_MAX before the
  *	first sample
  * Context: any.
+ * Return: the estimate, 0 before the first sample
  */
 s64 hk_link_tsc_offset(struct hk_link *link, u64 *error);
 

@@ -26,6 +26,7 @@
  * enum hk_lane - messages of one lane stay in order; a lower lane goes first
  * @HK_LANE_CONTROL: heartbeats, interrupts, vCPU state, exits
  * @HK_LANE_PAGE: the page protocol, with and without data
+ * @HK_LANE_NR: number of lanes
  */
 enum hk_lane {
 	HK_LANE_CONTROL = 0,
@@ -35,6 +36,7 @@ enum hk_lane {
 
 /**
  * enum hk_msg_type - what a message is; a number once used keeps its meaning
+ * @HK_MSG_NONE: never sent
  * @HK_MSG_HELLO: both ways, first on a link (v1)
  * @HK_MSG_PING: both ways, heartbeat and clock sample (v1)
  * @HK_MSG_PONG: answer to PING (v1)
@@ -55,6 +57,7 @@ enum hk_lane {
  * @HK_MSG_VCPU_EXIT_DONE: origin -> resident: its result (v1)
  * @HK_MSG_VCPU_IDENT: resident -> all: identity of its LAPIC changed (v1)
  * @HK_MSG_VCPU_MOVED: resident -> asker: result of VCPU_MOVE (v1)
+ * @HK_MSG_NR: bound of the numbers
  */
 enum hk_msg_type {
 	HK_MSG_NONE = 0,

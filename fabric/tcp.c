@@ -18,10 +18,13 @@
 #include <net/sock.h>
 
 /*
- * Bytes that TCP may hold which it cannot send yet. What is in the socket can no
- * longer be overtaken by the control lane, so let the queue stand in the link.
+ * What is in the socket or on its way can no longer be overtaken by the control
+ * lane, so let the queue stand in the link: bound the bytes that TCP holds unsent,
+ * and those that a slow receiver leaves unread. The latter bounds the window, too:
+ * the bandwidth-delay product of 40 Gbit/s over 100 us.
  */
 #define TCP_UNSENT_MAX	(128 * 1024)
+#define TCP_UNREAD_MAX	(512 * 1024)
 
 struct tcp_conn {
 	struct hk_conn conn;
@@ -65,8 +68,12 @@ static struct hk_conn *tcp_open(struct socket *sock)
 	if (sk_is_tcp(sk))
 		WRITE_ONCE(tcp_sk(sk)->notsent_lowat, TCP_UNSENT_MAX);
 	release_sock(sk);
-	if (sk_is_tcp(sk))
+	if (sk_is_tcp(sk)) {
 		tcp_sock_set_nodelay(sk);
+		/* User space may have chosen for a long or a thick pipe */
+		if (!(sk->sk_userlocks & SOCK_RCVBUF_LOCK))
+			sock_set_rcvbuf(sk, TCP_UNREAD_MAX);
+	}
 	return &tcp->conn;
 }
 
