@@ -3,12 +3,13 @@
 #
 # Explore the page protocol in a few sizes; TAP
 #
-#   check.sh EXPLORE [long]
+#   check.sh DIRECTORY_OF_PROGRAMS [long]
 #
 # -l: messages of a node to itself may be late; -w: no book about sleeping
 # threads; -u: links lose the order, which must be noticed.
 
-explore=$1
+bin=$1
+prog=explore
 nr=0
 rc=0
 
@@ -18,7 +19,7 @@ run()
 	what=$2
 	shift 2
 	nr=$((nr + 1))
-	out=$("$explore" "$@")
+	out=$("$bin/$prog" "$@")
 	got=$?
 	if [ "$want" -eq 0 ] || [ "$got" -ne "$want" ]; then
 		printf '%s\n' "$out"
@@ -42,9 +43,14 @@ run 0 "5 nodes" -n 5 -w
 run 0 "2 nodes, 2 pages with different homes" -n 2 -p 2
 run 1 "2 nodes, links without order: noticed" -n 2 -u
 run 1 "3 nodes, links without order: noticed" -n 3 -u
+prog=walk
+run 0 "63 nodes at random" 300000 1
+prog=explore
 if [ "$2" = long ]; then
 	run 0 "4 nodes, late local messages, sleepers" -n 4 -l
 	run 0 "5 nodes, late local messages" -n 5 -l -w
+	prog=walk
+	run 0 "63 nodes at random, longer" 3000000 2
 fi
 echo "1..$nr"
 exit $rc

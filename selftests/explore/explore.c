@@ -384,7 +384,6 @@ int main(int argc, char **argv)
 	cfg.nodes = 3;
 	cfg.pages = 1;
 	cfg.sleepers = true;
-	cfg.queue_bound = 4;
 	while ((c = getopt(argc, argv, "n:p:d:m:q:lNuw")) != -1) {
 		switch (c) {
 		case 'n':
@@ -418,6 +417,8 @@ int main(int argc, char **argv)
 			usage();
 		}
 	}
+	if (!cfg.queue_bound)
+		cfg.queue_bound = 2 * cfg.pages;
 	if (optind != argc || cfg.nodes < 2 || cfg.nodes > NODES_MAX ||
 	    !cfg.pages || cfg.pages > PAGES_MAX || cfg.queue_bound > QUEUE_MAX)
 		usage();

@@ -59,6 +59,12 @@ static bool being_downgraded(const struct node_page *np)
 	return np->state == HK_PG_EXCLUSIVE_DOWN;
 }
 
+/* Without a shift by 64, for 63 nodes */
+static u64 world_nodes(void)
+{
+	return (hk_node_bit(cfg.nodes) << 1) - 2;
+}
+
 static u8 mapping(const struct node_page *np)
 {
 	return mapped_w(np) ? 2 : mapped_r(np);
@@ -127,7 +133,7 @@ static const char *queue_out(struct world *w, u8 page, u16 self,
 
 		if (m->gfn != page || m->from != self)
 			return "message with a wrong gfn or sender";
-		if (!m->to || m->to >= hk_node_bit(cfg.nodes + 1) || m->to & 1)
+		if (!m->to || m->to & ~world_nodes())
 			return "message to nobody";
 		if ((m->to & (m->to - 1)) && m->type != HK_DMSG_INV)
 			return "message other than INV to a set of nodes";
@@ -216,7 +222,8 @@ static const char *deliver(struct world *w, u16 from, u16 to, u8 nth,
 		return page_event(w, cell.page, to, ev, &msg, cell.val);
 	if (to != home_of(cell.page))
 		return "message for home sent elsewhere";
-	w->wait[cell.page].last = last;
+	if (last != LAST_KEEP)
+		w->wait[cell.page].last = last;
 	if (hk_dir_step(to, &w->dir[cell.page], &w->wait[cell.page], &msg, &out))
 		return "-EPROTO from hk_dir_step()";
 	return queue_out(w, cell.page, to, &out);
@@ -456,10 +463,10 @@ static const char *check_dir(const struct world *w, u8 page)
 {
 	const struct hk_dir *dir = &w->dir[page];
 	const struct hk_dir_wait *wait = &w->wait[page];
-	u64 all = hk_node_bit(cfg.nodes + 1) - 2;
 
 	if (dir->owner > cfg.nodes || dir->busy > cfg.nodes || dir->reserved ||
-	    ((dir->sharers | wait->rd | wait->wr | wait->have) & ~all))
+	    ((dir->sharers | wait->rd | wait->wr | wait->have) &
+	     ~world_nodes()))
 		return "directory names nodes that do not exist";
 	if (dir->sharers & hk_node_bit(dir->owner))
 		return "directory has the owner among the sharers";

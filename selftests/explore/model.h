@@ -9,7 +9,9 @@
 #include "../../dsm/directory.h"
 #include "../../dsm/page.h"
 
+#ifndef NODES_MAX
 #define NODES_MAX	5
+#endif
 #define PAGES_MAX	2
 #define QUEUE_MAX	6	/* room; the bound that is checked is lower */
 #define PACK_MAX	160
@@ -59,13 +61,15 @@ enum happening_kind {
 	DO_DOWNGRADED,
 };
 
+#define LAST_KEEP	0xff	/* home knows whom it served last */
+
 struct happening {
 	u8 kind;
 	u8 page;
 	u8 node;	/* DO_DELIVER: receiver */
 	u8 from;	/* DO_DELIVER: sender */
 	u8 nth;		/* DO_DELIVER: which in the queue, 0 on ordered links */
-	u8 last;	/* node served last, as far as home is concerned */
+	u8 last;	/* node served last, as far as home is told */
 };
 
 static inline bool happening_is_progress(const struct happening *h)
