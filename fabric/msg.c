@@ -65,6 +65,7 @@ static const struct hk_wire_type types[HK_MSG_NR] = {
 				sizeof(struct hk_wire_text)),
 	[HK_MSG_VM_CONFIG] = OPAQUE("vm-config"),
 	[HK_MSG_REPLICA_READY] = OPAQUE("replica-ready"),
+	[HK_MSG_VM_CONFIG_ACK] = OPAQUE("vm-config-ack"),
 	[HK_MSG_VCPU_STATE] = OPAQUE("vcpu-state"),
 	[HK_MSG_VCPU_TAKEN] = OPAQUE("vcpu-taken"),
 	[HK_MSG_VCPU_MOVE] = OPAQUE("vcpu-move"),

@@ -63,6 +63,7 @@ static const struct kind kinds[] = {
 	{ 32, 0, true, false, 200, 200 },	/* VM_DEAD */
 	{ 33, 0, true, false, 0, 32768 },	/* VM_CONFIG */
 	{ 34, 0, true, false, 0, 32768 },	/* REPLICA_READY */
+	{ 35, 0, true, false, 0, 32768 },	/* VM_CONFIG_ACK */
 	{ 48, 0, true, false, 0, 32768 },	/* VCPU_STATE */
 	{ 49, 0, true, false, 0, 32768 },	/* VCPU_TAKEN */
 	{ 50, 0, true, false, 0, 32768 },	/* VCPU_MOVE */
@@ -221,6 +222,19 @@ static void test_type(void)
 		hdr.type = i;
 		CHECK(refused(&hdr, "unknown message type"));
 	}
+}
+
+static void test_table(void)
+{
+	/* Every type that msg.h defines */
+	static const int defined[] = {
+#include "types.inc"
+	};
+	size_t i;
+
+	CHECK(ARRAY_SIZE(defined) == NR_KINDS);
+	for (i = 0; i < ARRAY_SIZE(defined); i++)
+		CHECK(hk_wire_type(defined[i]) && kind_of(defined[i]));
 }
 
 static void test_from(void)
@@ -464,12 +478,13 @@ static void test_clock_drift(void)
 
 int main(void)
 {
-	printf("TAP version 13\n1..16\n");
+	printf("TAP version 13\n1..17\n");
 	run("sound headers of every type are accepted", test_sound);
 	run("short and long bodies are refused", test_length);
 	run("wrong magic is refused", test_magic);
 	run("wrong version is refused", test_version);
 	run("unknown types are refused", test_type);
+	run("every type of msg.h has its row", test_table);
 	run("another sender is refused", test_from);
 	run("wrong lane is refused", test_lane);
 	run("unknown flags and misplaced pages are refused", test_flags);
