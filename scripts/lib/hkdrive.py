@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Drive a virtual cluster from the outside: hosts up, module and hkd on each,
+joined; a guest and its console. What `make demo`, `make check` and `make bench`
+have in common. Hosts are numbered from 1 and so are nodes: host N is node N."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.realpath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+VCLUSTER = os.path.join(TOP, 'scripts', 'vcluster')
+
+
+class Failed(Exception):
+    """Something that had to hold did not; the text says what."""
+
+
+class Console:
+    """The guest's console: a thread collects what it prints, expect() waits."""
+
+    def __init__(self, drive, vm):
+        self.text = ''
+        self.pos = 0
+        self.closed = False
+        self.cond = threading.Condition()
+        self.proc = subprocess.Popen(
+            drive.command('exec', '-i', '1', 'hkctl vm console %s' % vm),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        while True:
+            data = os.read(self.proc.stdout.fileno(), 65536)
+            with self.cond:
+                if not data:
+                    self.closed = True
+                self.text += data.decode(errors='replace').replace('\r', '')
+                self.cond.notify_all()
+            if not data:
+                return
+
+    def expect(self, pattern, timeout=120):
+        """Wait for a match behind the last one; return the match object."""
+        rx = re.compile(pattern, re.M)
+        end = time.monotonic() + timeout
+        with self.cond:
+            while True:
+                m = rx.search(self.text, self.pos)
+                if m:
+                    self.pos = m.end()
+                    return m
+                left = end - time.monotonic()
+                if self.closed or left <= 0:
+                    raise Failed('guest console: no %r %s; last lines:\n%s' % (
+                        pattern, 'before its end' if self.closed
+                        else 'within %d s' % timeout,
+                        '\n'.join(self.text[-1500:].splitlines()[-15:])))
+                self.cond.wait(left)
+
+    def send(self, line):
+        self.proc.stdin.write((line + '\n').encode())
+        self.proc.stdin.flush()
+
+    def run(self, command, timeout=120):
+        """Run a command in the guest's plain shell; return what it printed."""
+        self.serial = getattr(self, 'serial', 0) + 1
+        mark = 'hk%d' % self.serial
+        with self.cond:
+            start = self.pos = len(self.text)
+        self.send('%s; echo "%s" rc=$?' % (command, mark))
+        m = self.expect(r'^%s rc=(\d+)$' % mark, timeout)
+        return int(m.group(1)), self.text[start:m.start()]
+
+    def close(self):
+        self.proc.kill()
+        self.proc.wait()
+
+
+class Drive:
+    def __init__(self, name, hosts=2, series=None, up=()):
+        self.name = name
+        self.hosts = hosts
+        self.series = series or os.environ.get('KERNEL') or '6.1'
+        self.up_args = list(up)
+
+    def command(self, verb, *args):
+        return [VCLUSTER, verb, '--name', self.name, *map(str, args)]
+
+    def vc(self, verb, *args, check=True, timeout=300):
+        p = subprocess.run(self.command(verb, *args), text=True, timeout=timeout,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           stdin=subprocess.DEVNULL)
+        if check and p.returncode:
+            raise Failed('vcluster %s %s: status %d\n%s' % (
+                verb, ' '.join(map(str, args)), p.returncode, p.stdout))
+        return p
+
+    def host(self, n, cmd, check=True, timeout=120):
+        """Run a line on host N; (status, output) or just output with check."""
+        p = self.vc('exec', '-t', timeout, n, cmd, check=False,
+                    timeout=timeout + 30)
+        if not check:
+            return p.returncode, p.stdout
+        if p.returncode:
+            raise Failed('host %s: %s: status %d\n%s' % (
+                n, cmd, p.returncode, p.stdout))
+        return p.stdout
+
+    def json(self, n, cmd):
+        text = self.host(n, 'hkctl -j ' + cmd)
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise Failed('host %s: hkctl -j %s: not JSON:\n%s' % (n, cmd, text))
+
+    def all_hosts(self):
+        return range(1, self.hosts + 1)
+
+    def each(self, fn):
+        """fn(n) for all hosts at once."""
+        errors = []
+
+        def one(n):
+            try:
+                fn(n)
+            except Exception as e:                  # raised again below
+                errors.append(e)
+        threads = [threading.Thread(target=one, args=(n,))
+                   for n in self.all_hosts()]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        if errors:
+            raise errors[0]
+
+    def up(self):
+        self.vc('up', '-n', self.hosts, '-k', self.series, '--force',
+                *self.up_args, timeout=600)
+
+    def down(self):
+        self.vc('down', check=False)
+
+    def load(self):
+        self.each(lambda n: self.host(n, 'insmod /hk/hyperkernel.ko'))
+
+    def hkd(self, n, args=''):
+        """Start hkd; its control socket answering is the sign that it is up."""
+        self.host(n, 'mkdir -p /run/hyperkernel; setsid hkd --name h%d '
+                  '--listen 10.77.0.%d --secret /run/hyperkernel/secret %s '
+                  '>/run/hkd.out 2>&1 </dev/null & '
+                  'hkctl cluster wait 10' % (n, n, args))
+
+    def join_all(self, ram='704M', args=''):
+        self.each(lambda n: self.host(
+            n, 'mkdir -p /run/hyperkernel; echo %s-of-this-test '
+            '>/run/hyperkernel/secret; chmod 600 /run/hyperkernel/secret'
+            % self.name))
+        self.each(lambda n: self.hkd(n, args))
+        self.host(1, 'hkctl cluster create %s ram %s' % (self.name, ram))
+        for n in self.all_hosts():
+            if n > 1:
+                self.host(n, 'hkctl node join 10.77.0.1 ram %s' % ram)
+
+    def guest_args(self, extra=''):
+        khz = self.host(1, "sed 's/.*tsc_early_khz=\\([0-9]*\\).*/\\1/' "
+                        '/proc/cmdline').strip()
+        return ('console=ttyS0 quiet panic=1 nokaslr tsc=reliable hpet=disable pmtmr=0 '
+                'tsc_early_khz=%s no_timer_check %s' % (khz, extra)).strip()
+
+    def vm_create(self, name, ram='1280M', vcpus=4, append='', more=''):
+        self.host(1, 'hkctl vm create %s ram %s vcpus %d %s '
+                  'kernel /hk/guest/vmlinux initrd /hk/guest/initrd '
+                  'serial-socket /run/%s.console append "%s"' % (
+                      name, ram, vcpus, more, name, self.guest_args(append)))
+
+    def vm_start(self, name):
+        self.host(1, 'hkctl vm start %s' % name)
+        return Console(self, name)
+
+    def trouble(self):
+        """What the kernels of the hosts complained about; '' when nothing."""
+        p = self.vc('check', check=False)
+        return p.stdout if p.returncode else ''
