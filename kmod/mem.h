@@ -193,7 +193,7 @@ struct hk_mem {
 	wait_queue_head_t room;
 	/** @spill_work: makes room */
 	struct delayed_work spill_work;
-	/** @drop_cursor: where dropping read copies goes on; spill_work only */
+	/** @drop_cursor: where dropping read copies goes on; no lock, a hint */
 	unsigned long drop_cursor;
 	/** @offer_cursor: where offering owned pages goes on; spill_work only */
 	unsigned long offer_cursor;
@@ -203,6 +203,8 @@ struct hk_mem {
 	bool offered_early;
 	/** @offered_to: offered to each peer since its figures last changed */
 	u32 offered_to[HK_MAX_NODES];
+	/** @offered_last: peer asked last where none seemed to have room */
+	u16 offered_last;
 	/** @offered_seen: those figures */
 	u64 offered_seen[HK_MAX_NODES];
 	/** @offers_lock: leaf, protects @offers and @nr_offers */

@@ -9,7 +9,9 @@
  * peer with the most room. An offer is a hint: the peer, if it still has room,
  * asks for the page as for any other, and the protocol moves it. It takes
  * nothing that would bring it below its own reserve, so two full nodes do not
- * push pages to and fro.
+ * push pages to and fro; but it drops read copies of its own for it, which the
+ * figures in heartbeats do not tell from other pages. So where no peer seems to
+ * have room, all of them are asked in turn.
  *
  * Both go round the pages in the order of their numbers from where the last
  * round ended, and leave out pages that are held (recall.c).
@@ -23,6 +25,8 @@
 #define ROOM_POLL	(HZ / 20)
 /* Offers that nobody has followed are forgotten after so long */
 #define SPILL_AGAIN	(HZ / 50 ?: 1)
+/* What a node that takes pages keeps above its reserve */
+#define SPILL_MARGIN	32
 
 /* Pages that are to stay free, so that faults need not wait */
 static u64 room_reserve(u64 budget)
@@ -164,7 +168,7 @@ out:
 
 static u64 drop_shared(struct hk_mem *mem, u64 want)
 {
-	unsigned long gfn = mem->drop_cursor;
+	unsigned long start = READ_ONCE(mem->drop_cursor), gfn = start;
 	bool wrapped = false;
 	u64 done = 0;
 
@@ -177,24 +181,27 @@ static u64 drop_shared(struct hk_mem *mem, u64 want)
 			gfn = 0;
 			continue;
 		}
-		if (wrapped && gfn >= mem->drop_cursor)
+		if (wrapped && gfn >= start)
 			break;
 		if (drop_page(mem, gfn))
 			done++;
 		gfn++;
 		cond_resched();
 	}
-	mem->drop_cursor = gfn;
+	WRITE_ONCE(mem->drop_cursor, gfn);
 	return done;
 }
 
-/* The peer with the most room, and how many pages it may be offered */
-static u16 offer_to(struct hk_mem *mem, u64 *room)
+/*
+ * The peer with the most room, and how many pages it may be offered
+ * @asked: in and out: a peer that seems to have no room was chosen
+ */
+static u16 offer_to(struct hk_mem *mem, u64 *room, bool *asked)
 {
 	struct hk_vm *vm = mem->vm;
 	struct hk_node *node = vm->node;
 	u64 members = vm->members & ~hk_node_bit(node->id);
-	u16 best = HK_NODE_NONE;
+	u16 best = HK_NODE_NONE, first = HK_NODE_NONE, next = HK_NODE_NONE;
 	u64 left;
 
 	*room = 0;
@@ -208,15 +215,28 @@ static u16 offer_to(struct hk_mem *mem, u64 *room)
 			mem->offered_seen[id] = used;
 			mem->offered_to[id] = 0;
 		}
-		/* its reserve, and as much again for its own use meanwhile */
-		left = used + mem->offered_to[id] + 2 * room_reserve(budget);
-		if (left >= budget || !hk_node_link_up(node, id))
+		left = used + mem->offered_to[id] + SPILL_MARGIN +
+		       room_reserve(budget);
+		if (!hk_node_link_up(node, id))
+			continue;
+		if (!first)
+			first = id;
+		if (!next && id > mem->offered_last)
+			next = id;
+		if (left >= budget)
 			continue;
 		left = budget - left;
 		if (left > *room) {
 			*room = left;
 			best = id;
 		}
+	}
+	/* in turn, one message each time that the work runs */
+	if (!best && !*asked) {
+		*asked = true;
+		*room = HK_SPILL_MAX / 2;
+		best = next ?: first;
+		mem->offered_last = best;
 	}
 	return best;
 }
@@ -236,7 +256,7 @@ static bool offer_fits(struct hk_mem *mem, u64 gfn)
 }
 
 /* One message of offers. Return: how many pages */
-static u32 offer_some(struct hk_mem *mem, u64 want)
+static u32 offer_some(struct hk_mem *mem, u64 want, bool *asked)
 {
 	struct hk_wire_spill *body;
 	unsigned long gfn = mem->offer_cursor;
@@ -246,7 +266,7 @@ static u32 offer_some(struct hk_mem *mem, u64 want)
 	u64 room;
 	u16 to;
 
-	to = offer_to(mem, &room);
+	to = offer_to(mem, &room, asked);
 	if (to == HK_NODE_NONE)
 		return 0;
 	want = min3(want, room, (u64)HK_SPILL_MAX);
@@ -288,6 +308,7 @@ static void spill_work(struct work_struct *work)
 	struct hk_mem *mem = container_of(to_delayed_work(work), struct hk_mem,
 					  spill_work);
 	struct hk_node *node = mem->vm->node;
+	bool asked = false;
 	u64 low, used, want;
 	u32 nr;
 
@@ -307,7 +328,7 @@ static void spill_work(struct work_struct *work)
 	mem->offered_early = false;
 	want -= min_t(u64, want, atomic_read(&mem->offered));
 	while (want && atomic_read(&mem->offered) < HK_SPILL_OFFERED_MAX) {
-		nr = offer_some(mem, want);
+		nr = offer_some(mem, want, &asked);
 		if (!nr)
 			break;
 		want -= min_t(u64, want, nr);
@@ -339,7 +360,7 @@ static bool offer_take(struct hk_mem *mem, u64 gfn)
 	struct hk_visit v;
 
 	if (atomic_read(&mem->taking) >= HK_SPILL_TAKING_MAX ||
-	    room_used(node) + 32 > room_low(node))
+	    room_used(node) + SPILL_MARGIN > room_low(node))
 		return false;
 	hk_visit_init(&v, mem, gfn);
 	if (hk_visit_prepare(&v, false))
@@ -365,8 +386,10 @@ out:
 static void offer_work(struct work_struct *work)
 {
 	struct hk_mem *mem = container_of(work, struct hk_mem, offer_work);
+	struct hk_node *node = mem->vm->node;
 	const struct hk_wire_spill *body;
 	struct hk_msg *msg;
+	u64 used, low;
 	u32 i, nr;
 
 	for (;;) {
@@ -382,6 +405,10 @@ static void offer_work(struct work_struct *work)
 			return;
 		body = (const struct hk_wire_spill *)msg->body;
 		nr = le32_to_cpu(body->nr);
+		used = room_used(node) + SPILL_MARGIN + nr;
+		low = room_low(node);
+		if (used > low)
+			drop_shared(mem, min_t(u64, nr, used - low));
 		for (i = 0; i < nr && !READ_ONCE(mem->dying); i++)
 			if (!offer_take(mem, le64_to_cpu(body->gfn[i])))
 				break;
