@@ -1,0 +1,170 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Three daemons on the loopback device make a cluster, and what they must refuse.
+#
+#	a 127.0.0.1:17117 ---- b 127.0.0.1:17118 ---- c 127.0.0.1:17119
+#	    \_____________________________________________/
+#
+# usage: cluster.sh HKD HKCTL
+# HKD is built with fakehk.c in the module's place: nothing needs root here.
+
+hkd=$1 hkctl=$2
+dir=$(mktemp -d /tmp/hk-cluster.XXXXXX)
+declare -A pid
+nr=0 bad=0
+
+cleanup() {
+	for n in "${!pid[@]}"; do
+		kill -9 "${pid[$n]}" 2>/dev/null
+	done
+	wait 2>/dev/null
+	[ "$bad" = 0 ] && rm -rf "$dir"
+}
+trap cleanup EXIT
+
+start() { # NAME PORT
+	mkdir -p "$dir/$1"
+	rm -f "$dir/$1/sock"
+	"$hkd" --name "$1" --listen "127.0.0.1:$2" --socket "$dir/$1/sock" \
+		--log "$dir/$1/log" --secret "$dir/secret" "${@:3}" &
+	pid[$1]=$!
+	for _ in $(seq 100); do
+		[ -S "$dir/$1/sock" ] && return
+		sleep 0.05
+	done
+	echo "# $1 does not start"
+}
+
+ctl() { # NAME ARGS
+	HKD_SOCKET=$dir/$1/sock "$hkctl" "${@:2}" 2>&1
+}
+
+# expect STATUS WORDS NAME ARGS...
+expect() {
+	local want=$1 words=$2 out got
+	shift 2
+	nr=$((nr + 1))
+	out=$(ctl "$@")
+	got=$?
+	if [ "$got" = "$want" ] && [[ $out == *"$words"* ]]; then
+		echo "ok $nr - $*${words:+ ($words)}"
+	else
+		echo "not ok $nr - $*"
+		echo "# wanted $want \"$words\", got $got: ${out//$'\n'/ / }"
+		bad=1
+	fi
+}
+
+# eventually WORDS NAME ARGS...
+eventually() {
+	local words=$1 out
+	shift
+	nr=$((nr + 1))
+	for _ in $(seq 100); do
+		out=$(ctl "$@")
+		[[ $out == *"$words"* ]] && break
+		sleep 0.05
+	done
+	if [[ $out == *"$words"* ]]; then
+		echo "ok $nr - $* says $words"
+	else
+		echo "not ok $nr - $* says $words"
+		echo "# but: ${out//$'\n'/ / }"
+		bad=1
+	fi
+}
+
+logged() { # NAME WORDS
+	nr=$((nr + 1))
+	if grep -q -- "$2" "$dir/$1/log"; then
+		echo "ok $nr - $1 logged: $2"
+	else
+		echo "not ok $nr - $1 logged: $2"
+		bad=1
+	fi
+}
+
+start a 17117
+start b 17118
+start c 17119
+expect 1 "in no cluster" a cluster show
+expect 1 "in no cluster" b node leave
+expect 1 "secret" b node join 127.0.0.1:17117 ram 64M
+printf 'some other secret of 32 bytes...\n' > "$dir/wrong"
+chmod 600 "$dir/wrong"
+expect 1 "in no cluster" b node join 127.0.0.1:17117 ram 64M secret "$dir/wrong"
+expect 0 "node-id 1" a cluster create ram 128M
+expect 1 "already" a cluster create ram 128M
+expect 1 "secrets differ" b node join 127.0.0.1:17117 ram 64M secret "$dir/wrong"
+logged a "another cluster secret"
+logged b "secrets differ"
+expect 1 "cannot connect" b node join 127.0.0.1:17116 ram 64M
+expect 0 "node-id 2" b node join 127.0.0.1:17117 ram 64M
+expect 1 "join at node 1 (a), 127.0.0.1:17117" c node join 127.0.0.1:17118 ram 64M
+expect 0 "node-id 3" c cluster join 127.0.0.1:17117 ram 64M
+expect 1 "already" c node join 127.0.0.1:17117 ram 64M
+for n in a b c; do
+	expect 0 "node-id 3 node-name c address 127.0.0.1:17119 state up" $n cluster show
+done
+
+expect 1 "the guest wants 512 MiB of RAM, the nodes contribute 256 MiB" \
+	a vm create v ram 512M vcpus 2
+expect 1 "(node 1: 128 MiB, node 3: 64 MiB)" a vm create v ram 256M vcpus 2 nodes 1,c
+expect 1 "has no node \"d\"" a vm create v ram 64M vcpus 2 nodes a,d
+expect 1 "must be one of the nodes" a vm create v ram 64M vcpus 2 nodes 2,3
+expect 1 "named twice" a vm create v ram 64M vcpus 2 nodes 1,a
+expect 1 "2 weights for 3 nodes" a vm create v ram 64M vcpus 2 weights 1,2
+expect 1 "1 nodes for 2 vCPUs" a vm create v ram 64M vcpus 2 place 1
+expect 1 "does not take part" a vm create v ram 64M vcpus 2 nodes 1,2 place 1,3
+expect 1 "multiple of 1 MiB" a vm create v ram 65537 vcpus 2
+expect 1 "node 3 (c): no room" a vm create refused-on-3 ram 64M vcpus 2
+expect 0 "" b vm create refused-on-3 ram 64M vcpus 2 nodes 1,2
+expect 0 "" b vm delete refused-on-3
+expect 0 "place 1,1,2,3" a vm create v ram 192M vcpus 4
+expect 1 "already" b vm create v ram 64M vcpus 1
+expect 1 "VM v exists" b node leave
+expect 1 "there is no VM" a vm start nosuch
+expect 1 "" a vm start v
+logged b "replica host .* exited with status 1: .*No such file"
+expect 1 "does not run" a vm stop v
+
+kill -9 "${pid[c]}"
+wait "${pid[c]}" 2>/dev/null
+unset "pid[c]"
+eventually "node-name c address 127.0.0.1:17119 state down reason" a cluster show
+eventually "node-name c address 127.0.0.1:17119 state down reason" b cluster show
+start c 17119
+expect 1 "exists" c node join 127.0.0.1:17117 ram 64M
+expect 0 "" b vm delete v
+expect 0 "node-id 3" c node join 127.0.0.1:17117 ram 64M
+eventually "node-name c address 127.0.0.1:17119 state up" b cluster show
+expect 1 "leaves last" a node leave
+expect 0 "node-id 2" b node leave
+eventually "in no cluster" b cluster show
+expect 0 "" a cluster show
+expect 0 "node-id 2" b node join 127.0.0.1:17117 ram 64M
+
+# strangers
+printf '{"hello":1}\n' > "/dev/tcp/127.0.0.1/17117"
+printf 'GET / HTTP/1.0\n\n' > "/dev/tcp/127.0.0.1/17117"
+sleep 0.3
+logged a "malformed"
+expect 0 "state up" a cluster show
+
+for n in a b c; do
+	kill "${pid[$n]}"
+	wait "${pid[$n]}"
+	got=$?
+	unset "pid[$n]"
+	nr=$((nr + 1))
+	if [ $got = 0 ]; then
+		echo "ok $nr - $n ends by SIGTERM"
+	else
+		echo "not ok $nr - $n ends by SIGTERM: $got"
+		bad=1
+	fi
+done
+[ "$bad" = 0 ] || echo "# logs are in $dir"
+echo "1..$nr"
+exit $bad

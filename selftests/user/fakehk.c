@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * selftests/user/fakehk.c - stands in for libhk's netlink half, so that the
+ * daemons' talk with each other can be tried without the module
+ *
+ * Holds the node, links and VMs in memory. A link is up while its socket is. A VM
+ * named "refused-on-N" is refused by node N.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "hk.h"
+
+struct hk_nl {
+	char err[HK_ERR_LEN];
+};
+
+struct hk_events {
+	int fd;
+};
+
+static struct hk_nl the_nl;
+static struct hk_events the_events;
+static struct hk_node_cfg self;
+static char self_name[HK_NAME_MAX];
+static int link_fd[HK_NODES_MAX];
+static char link_name[HK_NODES_MAX][HK_NAME_MAX];
+static struct hk_vm_info vms[16];
+
+static int refuse(int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(the_nl.err, sizeof(the_nl.err), fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+int hk_nl_open(struct hk_nl **nl)
+{
+	*nl = &the_nl;
+	return 0;
+}
+
+const char *hk_nl_error(const struct hk_nl *nl)
+{
+	(void)nl;
+	return the_nl.err;
+}
+
+int hk_nl_version(const struct hk_nl *nl)
+{
+	(void)nl;
+	return HK_GENL_VERSION;
+}
+
+int hk_node_self(struct hk_nl *nl, struct hk_node_info *node)
+{
+	(void)nl;
+	memset(node, 0, sizeof(*node));
+	node->id = self.id;
+	node->self = true;
+	strcpy(node->name, self_name);
+	node->budget_pages = self.budget_pages;
+	return 0;
+}
+
+int hk_node_set(struct hk_nl *nl, const struct hk_node_cfg *cfg)
+{
+	(void)nl;
+	if (self.id)
+		return refuse(-EBUSY, "the node has an identity");
+	self = *cfg;
+	snprintf(self_name, sizeof(self_name), "%s", cfg->name);
+	return 0;
+}
+
+int hk_link_del(struct hk_nl *nl, uint16_t peer)
+{
+	(void)nl;
+	if (!link_fd[peer])
+		return refuse(-ENOENT, "no link to node %u", peer);
+	close(link_fd[peer]);
+	link_fd[peer] = 0;
+	return 0;
+}
+
+int hk_node_reset(struct hk_nl *nl)
+{
+	uint16_t i;
+
+	for (i = 0; i < 16; i++)
+		if (vms[i].id)
+			return refuse(-EBUSY, "VM %s is there", vms[i].name);
+	for (i = 1; i < HK_NODES_MAX; i++)
+		if (link_fd[i])
+			hk_link_del(nl, i);
+	memset(&self, 0, sizeof(self));
+	return 0;
+}
+
+int hk_link_dump(struct hk_nl *nl, hk_link_fn fn, void *arg)
+{
+	struct hk_link_info link;
+	uint16_t i;
+	char c;
+
+	(void)nl;
+	for (i = 1; i < HK_NODES_MAX; i++) {
+		if (!link_fd[i])
+			continue;
+		memset(&link, 0, sizeof(link));
+		link.peer = i;
+		link.state = recv(link_fd[i], &c, 1, MSG_PEEK | MSG_DONTWAIT) ?
+			HK_LINK_UP : HK_LINK_DOWN;
+		fn(&link, arg);
+	}
+	return 0;
+}
+
+int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd)
+{
+	(void)nl;
+	if (link_fd[peer])
+		return refuse(-EEXIST, "there is a link to node %u", peer);
+	link_fd[peer] = dup(fd);
+	snprintf(link_name[peer], HK_NAME_MAX, "%s", name);
+	return 0;
+}
+
+int hk_vm_dump(struct hk_nl *nl, hk_vm_fn fn, void *arg)
+{
+	unsigned int i;
+
+	(void)nl;
+	for (i = 0; i < 16; i++)
+		if (vms[i].id)
+			fn(&vms[i], arg);
+	return 0;
+}
+
+static struct hk_vm_info *find(uint32_t id)
+{
+	unsigned int i;
+
+	for (i = 0; i < 16; i++)
+		if (vms[i].id == id)
+			return &vms[i];
+	return NULL;
+}
+
+int hk_vm_get(struct hk_nl *nl, uint32_t id, struct hk_vm_info *vm)
+{
+	struct hk_vm_info *have = id ? find(id) : NULL;
+
+	(void)nl;
+	if (!have)
+		return refuse(-ENOENT, "no VM %u", id);
+	*vm = *have;
+	return 0;
+}
+
+int hk_vm_add(struct hk_nl *nl, const struct hk_vm_info *vm)
+{
+	struct hk_vm_info *room = find(0);
+	char bad[32];
+
+	(void)nl;
+	snprintf(bad, sizeof(bad), "refused-on-%u", self.id);
+	if (!strcmp(vm->name, bad) || !room)
+		return refuse(-EINVAL, "no room for this VM");
+	*room = *vm;
+	snprintf(room->device, sizeof(room->device),
+		 "/nonexistent/%u-%.31s", self.id, vm->name);
+	return 0;
+}
+
+int hk_vm_del(struct hk_nl *nl, uint32_t id)
+{
+	struct hk_vm_info *have = find(id);
+
+	(void)nl;
+	if (!have)
+		return refuse(-ENOENT, "no VM %u", id);
+	memset(have, 0, sizeof(*have));
+	return 0;
+}
+
+int hk_vm_kill(struct hk_nl *nl, uint32_t id, const char *reason)
+{
+	struct hk_vm_info *have = find(id);
+
+	(void)nl;
+	if (!have)
+		return refuse(-ENOENT, "no VM %u", id);
+	if (have->state == HK_VM_DEAD)
+		return 0;
+	have->state = HK_VM_DEAD;
+	snprintf(have->reason, sizeof(have->reason), "%s", reason);
+	return 0;
+}
+
+const char *hk_vm_state_name(uint8_t state)
+{
+	return state == HK_VM_DEAD ? "dead" : state ? "running" : "created";
+}
+
+int hk_events_open(struct hk_events **ev, hk_event_fn fn, void *arg)
+{
+	(void)fn;
+	(void)arg;
+	the_events.fd = eventfd(0, EFD_CLOEXEC);
+	*ev = &the_events;
+	return 0;
+}
+
+int hk_events_fd(const struct hk_events *ev)
+{
+	return ev->fd;
+}
+
+int hk_events_read(struct hk_events *ev)
+{
+	(void)ev;
+	return 0;
+}
+
+int hk_events_nonblock(struct hk_events *ev)
+{
+	(void)ev;
+	return 0;
+}

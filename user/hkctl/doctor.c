@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * user/hkctl/doctor.c - hkctl doctor: what this host lacks, in plain words
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include "hkctl.h"
+
+enum verdict { GOOD, NOTE, BAD };
+
+static unsigned int bad;
+
+static void say(const char *what, enum verdict v, const char *found,
+		const char *todo)
+{
+	static const char *const words[] = { "ok", "note", "missing" };
+
+	if (v == BAD)
+		bad++;
+	pr_object(NULL);
+	pr_str("check", what);
+	pr_str("verdict", words[v]);
+	pr_str("found", found);
+	if (v != GOOD && todo)
+		pr_str("todo", todo);
+	pr_object_end();
+}
+
+/* first line; false when it cannot be read */
+static bool read_line(const char *path, char *buf, size_t len)
+{
+	FILE *f = fopen(path, "re");
+	bool ok = f && fgets(buf, (int)len, f);
+
+	if (f)
+		fclose(f);
+	if (!ok)
+		buf[0] = 0;
+	buf[strcspn(buf, "\n")] = 0;
+	return ok;
+}
+
+static bool has_line(const char *path, const char *word)
+{
+	size_t n = strlen(word);
+	FILE *f = fopen(path, "re");
+	char line[512];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = !strncmp(line, word, n) &&
+			(line[n] == '\n' || line[n] == ' ' || line[n] == '\t');
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool yes(const char *val)
+{
+	return val[0] == 'Y' || val[0] == 'y' || val[0] == '1';
+}
+
+static void check_kvm(void)
+{
+	char val[32] = "", text[128];
+	bool amd = !access("/sys/module/kvm_amd", F_OK);
+	bool intel = !access("/sys/module/kvm_intel", F_OK);
+
+	if (!access("/dev/kvm", R_OK | W_OK))
+		say("kvm", GOOD, "/dev/kvm is there", NULL);
+	else
+		say("kvm", BAD, errno == ENOENT ? "there is no /dev/kvm" :
+		    "/dev/kvm may not be opened",
+		    "switch virtualisation on in the firmware, load kvm_amd or kvm_intel, and run as root");
+	if (!amd && !intel) {
+		say("kvm-module", BAD, "neither kvm_amd nor kvm_intel is loaded",
+		    "modprobe kvm_amd or kvm_intel");
+		return;
+	}
+	say("kvm-module", GOOD, amd ? "kvm_amd" : "kvm_intel", NULL);
+
+	read_line(amd ? "/sys/module/kvm_amd/parameters/npt" :
+		  "/sys/module/kvm_intel/parameters/ept", val, sizeof(val));
+	snprintf(text, sizeof(text), "%s=%s", amd ? "npt" : "ept",
+		 val[0] ? val : "?");
+	say("nested-paging", yes(val) ? GOOD : BAD, text,
+	    amd ? "reload kvm_amd with npt=1" : "reload kvm_intel with ept=1");
+
+	read_line(amd ? "/sys/module/kvm_amd/parameters/avic" :
+		  "/sys/module/kvm_intel/parameters/enable_apicv", val,
+		  sizeof(val));
+	snprintf(text, sizeof(text), "%s=%s", amd ? "avic" : "enable_apicv",
+		 val[0] ? val : "?");
+	say("interrupts-in-hardware", yes(val) ? BAD : GOOD, text,
+	    amd ? "hardware would deliver interrupts past the module: reload kvm_amd with avic=0" :
+		  "hardware would deliver interrupts past the module: reload kvm_intel with enable_apicv=0");
+}
+
+static void check_ftrace(void)
+{
+	static const char *const hooks[] = {
+		"kvm_vcpu_ioctl", "kvm_vm_ioctl", "__apic_accept_irq",
+		"kvm_recalculate_apic_map",
+	};
+	static const char *const lists[] = {
+		"/sys/kernel/tracing/available_filter_functions",
+		"/sys/kernel/debug/tracing/available_filter_functions",
+	};
+	char text[256] = "", val[32] = "";
+	const char *list = NULL;
+	unsigned int i;
+
+	if (read_line("/proc/sys/kernel/ftrace_enabled", val, sizeof(val)))
+		say("ftrace", yes(val) ? GOOD : BAD, yes(val) ? "enabled" :
+		    "switched off", "sysctl kernel.ftrace_enabled=1");
+	else
+		say("ftrace", BAD, "this kernel has no ftrace",
+		    "use a kernel with CONFIG_FUNCTION_TRACER and CONFIG_DYNAMIC_FTRACE_WITH_REGS (or _ARGS)");
+
+	for (i = 0; i < 2 && !list; i++)
+		if (!access(lists[i], R_OK))
+			list = lists[i];
+	if (list) {
+		for (i = 0; i < 4; i++)
+			if (!has_line(list, hooks[i]))
+				snprintf(text + strlen(text),
+					 sizeof(text) - strlen(text), " %s",
+					 hooks[i]);
+		if (!text[0])
+			say("kvm-functions", GOOD, "all can be traced", NULL);
+		else
+			say("kvm-functions", BAD, text + 1,
+			    "these cannot be traced: load kvm first; else this kernel needs the patches in kvm-patches/");
+		return;
+	}
+	/* Without the list, at least they must exist. */
+	for (i = 0; i < 4; i++) {
+		FILE *f = fopen("/proc/kallsyms", "re");
+		char line[512], name[128];
+		bool found = false;
+
+		while (f && !found && fgets(line, sizeof(line), f))
+			found = sscanf(line, "%*s %*s %127s", name) == 1 &&
+				!strcmp(name, hooks[i]);
+		if (f)
+			fclose(f);
+		if (!found)
+			snprintf(text + strlen(text),
+				 sizeof(text) - strlen(text), " %s", hooks[i]);
+	}
+	if (text[0])
+		say("kvm-functions", BAD, text + 1,
+		    "these are not in the kernel: load kvm first; else this kernel needs the patches in kvm-patches/");
+	else
+		say("kvm-functions", NOTE,
+		    "all exist; whether they can be traced is not known",
+		    "mount -t tracefs none /sys/kernel/tracing");
+}
+
+static void check_module(void)
+{
+	struct hk_nl *nl;
+	char text[128];
+
+	if (hk_nl_open(&nl)) {
+		say("module", BAD, hk_nl_error(NULL),
+		    "build it (make modules), then modprobe hyperkernel");
+		return;
+	}
+	snprintf(text, sizeof(text), "loaded, netlink version %d",
+		 hk_nl_version(nl));
+	say("module", hk_nl_version(nl) == HK_GENL_VERSION ? GOOD : BAD, text,
+	    "install a module and programs of the same release");
+	hk_nl_close(nl);
+}
+
+static void check_clock(void)
+{
+	char val[64] = "", text[128];
+
+	read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource",
+		  val, sizeof(val));
+	snprintf(text, sizeof(text), "clocksource %s", val[0] ? val : "?");
+	say("tsc", !strcmp(val, "tsc") ? GOOD : BAD, text,
+	    "the kernel does not trust this host's TSC, so a guest's clock could jump when a vCPU moves: see dmesg; boot with tsc=reliable if you know better");
+}
+
+static void check_qemu(void)
+{
+	const char *path = getenv("PATH"), *end;
+	char file[512];
+
+	while (path && *path) {
+		end = strchrnul(path, ':');
+		snprintf(file, sizeof(file), "%.*s/qemu-system-x86_64",
+			 (int)(end - path), path);
+		if (!access(file, X_OK)) {
+			say("qemu", GOOD, file, NULL);
+			return;
+		}
+		path = *end ? end + 1 : end;
+	}
+	say("qemu", NOTE, "no qemu-system-x86_64 in PATH",
+	    "needed on the node where a guest is created: install it, or start hkd with --qemu");
+}
+
+static void check_ktls(void)
+{
+	char file[256], text[128];
+	struct utsname un;
+
+	uname(&un);
+	snprintf(file, sizeof(file), "/lib/modules/%.64s/kernel/net/tls/tls.ko",
+		 un.release);
+	if (!access("/sys/module/tls", F_OK))
+		snprintf(text, sizeof(text), "loaded");
+	else if (!access(file, F_OK))
+		snprintf(text, sizeof(text), "available");
+	else
+		snprintf(text, sizeof(text), "not found");
+	say("ktls", GOOD, text, NULL);
+}
+
+int do_doctor(int argc, char **argv)
+{
+	if (argc) {
+		fputs("Usage: hkctl doctor\n", strcmp(argv[0], "help") ?
+		      stderr : stdout);
+		return strcmp(argv[0], "help") ? USAGE : DONE;
+	}
+	pr_array(NULL);
+	check_kvm();
+	check_ftrace();
+	check_module();
+	check_clock();
+	check_qemu();
+	check_ktls();
+	pr_array_end();
+	if (bad)
+		return refused("%u of the checks failed", bad);
+	return DONE;
+}

@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * user/hkd/cluster.c - membership, as this node drives it: create, join, leave,
+ * and what happens when a member goes away
+ */
+#include <errno.h>
+#include <openssl/rand.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "hkd.h"
+#include "vm.h"
+
+#define EPOCH	1	/* links of one cluster must agree on it */
+
+struct hkd hkd;
+
+void self_identity(struct identity *id)
+{
+	memset(id, 0, sizeof(*id));
+	snprintf(id->name, sizeof(id->name), "%s", hkd.name);
+	id->id = hkd.self;
+	if (hkd.self)
+		hk_hex(id->cluster, hkd.cluster, HK_CLUSTER_ID_LEN);
+}
+
+void progress(struct stream *out, const char *fmt, ...)
+{
+	struct json_object *obj;
+	char text[256], err[HK_ERR_LEN];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_info("%s", text);
+	if (!out)
+		return;
+	obj = json_object_new_object();
+	js_add_str(obj, "progress", text);
+	stream_write(out, obj, now_ms() + 1000, err);
+}
+
+int membership_lock(const char *what, uint64_t deadline, char *err)
+{
+	while (hkd.busy) {
+		if (now_ms() >= deadline)
+			return fail(err, "try again later: %s", hkd.busy);
+		task_sleep(20);
+	}
+	hkd.busy = what;
+	return 0;
+}
+
+void membership_unlock(void)
+{
+	hkd.busy = NULL;
+}
+
+uint16_t member_find(const char *text, char *err)
+{
+	uint64_t num = 0;
+	uint16_t id;
+
+	if (text && !hk_parse_u64(text, 1, HK_NODES_MAX - 1, &num) &&
+	    hkd.member[num].state != MEMBER_NONE)
+		return (uint16_t)num;
+	for (id = 1; text && id < HK_NODES_MAX; id++)
+		if (hkd.member[id].state != MEMBER_NONE &&
+		    !strcmp(hkd.member[id].name, text))
+			return id;
+	fail(err, "the cluster has no node \"%.64s\"", text ? text : "");
+	return 0;
+}
+
+void member_up(uint16_t id)
+{
+	struct member *m = &hkd.member[id];
+
+	if (m->state == MEMBER_UP)
+		return;
+	m->state = MEMBER_UP;
+	m->reason[0] = 0;
+	log_info("node %u (%s) is up", id, m->name);
+}
+
+static void drop_link(uint16_t id)
+{
+	if (!hkd.member[id].link)
+		return;
+	hkd.member[id].link = false;
+	if (hk_link_del(hkd.nl, id))
+		log_error("link to node %u: %s", id, hk_nl_error(hkd.nl));
+}
+
+void member_down(uint16_t id, const char *why)
+{
+	struct member *m = &hkd.member[id];
+
+	if (m->state != MEMBER_UP && m->state != MEMBER_JOINING)
+		return;
+	m->state = MEMBER_DOWN;
+	snprintf(m->reason, sizeof(m->reason), "%.*s",
+		 (int)sizeof(m->reason) - 1, why);
+	log_error("node %u (%s) is down: %s", id, m->name, m->reason);
+	peer_hang_up(id);
+	/* The module ends its VMs with the link. */
+	drop_link(id);
+}
+
+void member_forget(uint16_t id)
+{
+	struct member *m = &hkd.member[id];
+
+	if (m->state == MEMBER_NONE)
+		return;
+	peer_hang_up(id);
+	drop_link(id);
+	memset(m, 0, sizeof(*m));
+}
+
+int cluster_forget(char *err)
+{
+	uint16_t id;
+
+	for (id = 1; id < HK_NODES_MAX; id++)
+		if (id != hkd.self)
+			member_forget(id);
+	if (vm_forget_all(err))
+		return -1;
+	if (hk_node_reset(hkd.nl))
+		return fail(err, "%s", hk_nl_error(hkd.nl));
+	memset(hkd.member, 0, sizeof(hkd.member));
+	hkd.self = 0;
+	hkd.epoch = 0;
+	return 0;
+}
+
+static int set_identity(uint16_t id, uint64_t ram, char *err)
+{
+	struct hk_node_cfg cfg = {
+		.id = id,
+		.name = hkd.name,
+		.epoch = hkd.epoch,
+		.budget_pages = ram / HK_PAGE_SIZE,
+		.heartbeat_ms = hkd.heartbeat_ms,
+		.dead_ms = hkd.dead_ms,
+	};
+	struct member *m = &hkd.member[id];
+
+	memcpy(cfg.cluster, hkd.cluster, sizeof(cfg.cluster));
+	if (hk_node_set(hkd.nl, &cfg))
+		return fail(err, "the module refused: %s", hk_nl_error(hkd.nl));
+	hkd.self = id;
+	hkd.ram_pages = cfg.budget_pages;
+	m->state = MEMBER_UP;
+	memcpy(m->name, hkd.name, sizeof(m->name));
+	memcpy(m->address, hkd.address, sizeof(m->address));
+	return 0;
+}
+
+static int check_ram(struct json_object *req, uint64_t *ram, char *err)
+{
+	*ram = (uint64_t)js_int(req, "ram", 0);
+	if (*ram < HK_PAGE_SIZE || *ram % HK_PAGE_SIZE || *ram >> 52)
+		return fail(err, "ram must be a multiple of 4 KiB, at least 4 KiB");
+	return 0;
+}
+
+/* whoever is still a member in words only may start anew */
+static int check_free(char *err)
+{
+	unsigned int up = 0;
+	uint16_t id;
+
+	if (!hkd.self)
+		return 0;
+	for (id = 1; id < HK_NODES_MAX; id++)
+		if (id != hkd.self && hkd.member[id].state == MEMBER_UP)
+			up++;
+	if (up || hkd.self == COORDINATOR)
+		return fail(err, "this node is node %u of a cluster already (%u other node%s up): hkctl node leave",
+			    hkd.self, up, up == 1 ? "" : "s");
+	return cluster_forget(err);
+}
+
+struct json_object *cluster_create(struct json_object *req, char *err)
+{
+	struct json_object *reply = NULL;
+	char hex[2 * HK_CLUSTER_ID_LEN + 1];
+	bool made = false;
+	uint64_t ram;
+
+	if (membership_lock("the cluster is being created",
+			    now_ms() + CONNECT_MS, err))
+		return NULL;
+	if (check_ram(req, &ram, err) || check_free(err))
+		goto out;
+	if (access(hkd.secret_path, F_OK) && errno == ENOENT) {
+		if (secret_create(&hkd.secret, hkd.secret_path, err))
+			goto out;
+		made = true;
+	} else if (secret_read(&hkd.secret, hkd.secret_path, err)) {
+		goto out;
+	}
+	if (RAND_bytes(hkd.cluster, sizeof(hkd.cluster)) != 1) {
+		fail(err, "no random numbers to make a cluster id of");
+		goto out;
+	}
+	hkd.epoch = EPOCH;
+	if (set_identity(COORDINATOR, ram, err)) {
+		hkd.secret.len = 0;
+		goto out;
+	}
+	hk_hex(hex, hkd.cluster, sizeof(hkd.cluster));
+	log_info("created cluster %s, secret in %s", hex, hkd.secret_path);
+	reply = json_object_new_object();
+	js_add_int(reply, "node-id", hkd.self);
+	js_add_str(reply, "node-name", hkd.name);
+	js_add_str(reply, "cluster-id", hex);
+	js_add_int(reply, "epoch", hkd.epoch);
+	js_add_str(reply, "secret-file", hkd.secret_path);
+	json_object_object_add(reply, "secret-made",
+			       json_object_new_boolean(made));
+out:
+	membership_unlock();
+	return reply;
+}
+
+static int learn_members(struct json_object *reply, char *err)
+{
+	struct json_object *list = js_array(reply, "members"), *obj;
+	const char *name, *address;
+	struct sockaddr_storage sa;
+	size_t i, n = list ? json_object_array_length(list) : 0;
+	int64_t id;
+
+	for (i = 0; i < n; i++) {
+		obj = json_object_array_get_idx(list, i);
+		id = js_int(obj, "id", 0);
+		name = js_str(obj, "name");
+		address = js_str(obj, "address");
+		if (id < 1 || id >= HK_NODES_MAX || id == hkd.self ||
+		    !hk_name_ok(name) || !address ||
+		    strlen(address) >= ADDRESS_LEN ||
+		    address_parse(address, &sa, err))
+			return fail(err, "the coordinator sent a malformed list of members");
+		snprintf(hkd.member[id].name, HK_NAME_MAX, "%s", name);
+		snprintf(hkd.member[id].address, ADDRESS_LEN, "%s", address);
+		hkd.member[id].state = js_bool(obj, "up") ? MEMBER_JOINING :
+							    MEMBER_DOWN;
+	}
+	return 0;
+}
+
+struct links {
+	uint64_t up;
+	char why[HK_REASON_LEN];
+};
+
+static void count_up(const struct hk_link_info *link, void *arg)
+{
+	struct links *links = arg;
+
+	if (link->peer >= HK_NODES_MAX)
+		return;
+	if (link->state == HK_LINK_UP)
+		links->up |= 1ULL << link->peer;
+	else if (link->reason[0])
+		memcpy(links->why, link->reason, sizeof(links->why));
+}
+
+static int wait_links(uint64_t want, char *err)
+{
+	uint64_t deadline = now_ms() + LINK_UP_MS;
+	struct links links;
+
+	for (;;) {
+		memset(&links, 0, sizeof(links));
+		if (hk_link_dump(hkd.nl, count_up, &links))
+			return fail(err, "%s", hk_nl_error(hkd.nl));
+		if ((links.up & want) == want)
+			return 0;
+		if (now_ms() >= deadline)
+			return fail(err, "the link to node %u does not come up%s%s",
+				    (unsigned int)__builtin_ctzll(want & ~links.up),
+				    links.why[0] ? ": " : "", links.why);
+		task_sleep(20);
+	}
+}
+
+static int connect_all(struct stream *out, char *err)
+{
+	uint64_t want = 0;
+	struct member *m;
+	uint16_t id;
+
+	for (id = 1; id < HK_NODES_MAX; id++) {
+		m = &hkd.member[id];
+		if (id == hkd.self || m->state != MEMBER_JOINING)
+			continue;
+		progress(out, "connecting to node %u (%s) at %s", id, m->name,
+			 m->address);
+		if (peer_connect(id, err))
+			return -1;
+		want |= 1ULL << id;
+	}
+	if (wait_links(want, err))
+		return -1;
+	for (id = 1; id < HK_NODES_MAX; id++) {
+		m = &hkd.member[id];
+		if (id == hkd.self || m->state != MEMBER_JOINING)
+			continue;
+		if (!m->ctl)
+			return fail(err, "node %u (%s) hung up", id, m->name);
+		member_up(id);
+	}
+	return 0;
+}
+
+/* a line to the coordinator, its answer */
+static struct json_object *ask(struct stream *s, struct json_object *req,
+			       uint64_t timeout_ms, char *err)
+{
+	uint64_t deadline = now_ms() + timeout_ms;
+	struct json_object *reply;
+	const char *why;
+
+	if (stream_write(s, req, deadline, err) ||
+	    stream_read(s, &reply, deadline, err))
+		return NULL;
+	if (!reply) {
+		fail(err, "%s closed the connection", s->what);
+		return NULL;
+	}
+	why = js_str(reply, "error");
+	if (!why && js_bool(reply, "ok"))
+		return reply;
+	fail(err, "refused by %s: %.400s", s->what,
+	     why ? why : "malformed answer");
+	json_object_put(reply);
+	return NULL;
+}
+
+static void tell_own_address(struct stream *s)
+{
+	char text[ADDRESS_LEN];
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	char *colon;
+
+	if (hkd.address[0] ||
+	    getsockname(s->fd, (struct sockaddr *)&sa, &len))
+		return;
+	address_print(&sa, text, sizeof(text));
+	colon = strrchr(text, ':');
+	if (colon)
+		snprintf(hkd.address, sizeof(hkd.address), "%.*s:%u",
+			 (int)(colon - text), text, hkd.port);
+}
+
+static int join(struct stream *s, uint64_t ram, struct stream *out, char *err)
+{
+	struct json_object *req = json_object_new_object(), *reply;
+	int64_t id, epoch;
+	int r = -1;
+
+	tell_own_address(s);
+	js_add_str(req, "cmd", "join");
+	js_add_str(req, "name", hkd.name);
+	js_add_str(req, "address", hkd.address);
+	/* It asks all its members first. */
+	reply = ask(s, req, 3 * RPC_MS, err);
+	if (!reply)
+		return -1;
+	id = js_int(reply, "id", 0);
+	epoch = js_int(reply, "epoch", 0);
+	if (id <= COORDINATOR || id >= HK_NODES_MAX || epoch < 1 ||
+	    epoch > UINT32_MAX) {
+		fail(err, "%s: malformed answer", s->what);
+		goto out;
+	}
+	hkd.epoch = (uint32_t)epoch;
+	hkd.heartbeat_ms = (uint32_t)js_int(reply, "heartbeat-ms", 0);
+	hkd.dead_ms = (uint32_t)js_int(reply, "dead-ms", 0);
+	if (set_identity((uint16_t)id, ram, err) ||
+	    learn_members(reply, err) || connect_all(out, err))
+		goto out;
+	req = json_object_new_object();
+	js_add_str(req, "cmd", "joined");
+	json_object_put(reply);
+	reply = ask(s, req, RPC_MS, err);
+	if (reply)
+		r = 0;
+out:
+	json_object_put(reply);
+	if (r) {
+		char text[HK_ERR_LEN];
+
+		req = json_object_new_object();
+		js_add_str(req, "cmd", "failed");
+		js_add_str(req, "error", err);
+		stream_write(s, req, now_ms() + 1000, text);
+		if (cluster_forget(text))
+			log_error("after the failed join: %s", text);
+	}
+	return r;
+}
+
+struct json_object *cluster_join(struct json_object *req, struct stream *out,
+				 char *err)
+{
+	const char *address = js_str(req, "address");
+	const char *secret = js_str(req, "secret");
+	uint64_t ram, deadline = now_ms() + CONNECT_MS;
+	struct json_object *reply = NULL;
+	struct identity self, peer;
+	struct stream *s = NULL;
+	bool joined = false;
+
+	if (membership_lock("this node joins a cluster", deadline, err))
+		return NULL;
+	if (check_ram(req, &ram, err) || check_free(err))
+		goto out;
+	if (!address) {
+		fail(err, "no address to join at");
+		goto out;
+	}
+	if (secret_read(&hkd.secret, secret ? secret : hkd.secret_path, err))
+		goto out;
+	s = stream_connect(address, deadline, err);
+	if (!s)
+		goto out;
+	self_identity(&self);
+	if (auth_connect(s, &hkd.secret, PURPOSE_JOIN, &self, &peer, deadline,
+			 err)) {
+		log_error("cannot join: %s", err);
+		goto out;
+	}
+	if (hk_unhex(hkd.cluster, sizeof(hkd.cluster), peer.cluster)) {
+		fail(err, "%s: malformed cluster id", s->what);
+		goto out;
+	}
+	/* What an earlier daemon may have left in the module. */
+	if (hk_node_reset(hkd.nl)) {
+		fail(err, "the module refused: %s", hk_nl_error(hkd.nl));
+		goto out;
+	}
+	if (join(s, ram, out, err)) {
+		log_error("cannot join: %s", err);
+		goto out;
+	}
+	joined = true;
+	log_info("joined as node %u (%s)", hkd.self, hkd.name);
+	reply = json_object_new_object();
+	js_add_int(reply, "node-id", hkd.self);
+	js_add_str(reply, "node-name", hkd.name);
+	js_add_str(reply, "cluster-id", peer.cluster);
+	js_add_int(reply, "epoch", hkd.epoch);
+out:
+	if (!joined && !hkd.self)
+		hkd.secret.len = 0;
+	stream_free(s);
+	membership_unlock();
+	return reply;
+}
+
+struct json_object *cluster_leave(char *err)
+{
+	struct json_object *reply = NULL, *req;
+	uint16_t id, others = 0;
+
+	if (!hkd.self) {
+		fail(err, "this node is in no cluster");
+		return NULL;
+	}
+	if (membership_lock("this node leaves the cluster",
+			    now_ms() + CONNECT_MS, err))
+		return NULL;
+	for (id = 1; id < HK_NODES_MAX; id++)
+		if (id != hkd.self && hkd.member[id].state == MEMBER_UP)
+			others++;
+	if (hkd.self == COORDINATOR && others) {
+		fail(err, "node %u lets others join and leaves last: %u other node%s up",
+		     COORDINATOR, others, others == 1 ? " is" : "s are");
+		goto out;
+	}
+	if (vm_any_alive(err))
+		goto out;
+	for (id = 1; id < HK_NODES_MAX; id++) {
+		if (id == hkd.self || hkd.member[id].state != MEMBER_UP)
+			continue;
+		req = json_object_new_object();
+		js_add_str(req, "cmd", "left");
+		peer_tell(id, req);
+	}
+	id = hkd.self;
+	if (cluster_forget(err))
+		goto out;
+	hkd.secret.len = 0;
+	log_info("left the cluster");
+	reply = json_object_new_object();
+	js_add_int(reply, "node-id", id);
+out:
+	membership_unlock();
+	return reply;
+}
+
+struct json_object *cluster_show(void)
+{
+	static const char *const state[] = {
+		[MEMBER_NONE] = "none",
+		[MEMBER_JOINING] = "joining",
+		[MEMBER_UP] = "up",
+		[MEMBER_DOWN] = "down",
+	};
+	struct json_object *reply = json_object_new_object();
+	struct json_object *list = json_object_new_array(), *obj;
+	char hex[2 * HK_CLUSTER_ID_LEN + 1] = "";
+	struct member *m;
+	uint16_t id;
+
+	if (hkd.self)
+		hk_hex(hex, hkd.cluster, sizeof(hkd.cluster));
+	js_add_str(reply, "cluster-id", hex);
+	js_add_int(reply, "epoch", hkd.epoch);
+	js_add_int(reply, "self", hkd.self);
+	for (id = 1; id < HK_NODES_MAX; id++) {
+		m = &hkd.member[id];
+		if (m->state == MEMBER_NONE)
+			continue;
+		obj = json_object_new_object();
+		js_add_int(obj, "node-id", id);
+		js_add_str(obj, "node-name", m->name);
+		js_add_str(obj, "address", m->address);
+		js_add_str(obj, "state", state[m->state]);
+		if (m->reason[0])
+			js_add_str(obj, "reason", m->reason);
+		json_object_array_add(list, obj);
+	}
+	json_object_object_add(reply, "members", list);
+	return reply;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * user/hkd/hkd.h - the daemon's state: one node of one cluster
+ */
+#ifndef HKD_HKD_H
+#define HKD_HKD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "auth.h"
+#include "log.h"
+#include "stream.h"
+#include "task.h"
+#include "../lib/hk.h"
+
+#define CONNECT_MS	5000	/* to connect and to authenticate */
+#define RPC_MS		10000	/* a member's daemon answers */
+#define LINK_UP_MS	5000	/* a link is up after it was handed over */
+#define COORDINATOR	1	/* the node that lets others join */
+#define ADDRESS_LEN	96
+
+enum member_state {
+	MEMBER_NONE = 0,	/* no such node */
+	MEMBER_JOINING,		/* has an id, connections are being made */
+	MEMBER_UP,
+	MEMBER_DOWN,		/* may join again under its name */
+};
+
+/**
+ * struct member - a node of the cluster, by its id in hkd.member[]
+ * @state: state
+ * @name: name
+ * @address: where its daemon listens
+ * @reason: why it is down
+ * @ctl: control connection, NULL for the own node
+ * @link: the module has a link to it
+ */
+struct member {
+	enum member_state state;
+	char name[HK_NAME_MAX];
+	char address[ADDRESS_LEN];
+	char reason[HK_REASON_LEN];
+	struct stream *ctl;
+	bool link;
+};
+
+/**
+ * struct hkd - everything the daemon knows, but VMs (vm.c)
+ * @name: of this node
+ * @self: id of this node, 0: in no cluster
+ * @cluster: id
+ * @epoch: membership generation
+ * @address: where others reach this daemon; empty until it is known
+ * @listen: --listen
+ * @port: of it
+ * @socket_path: --socket
+ * @run_dir: its directory
+ * @secret_path: --secret, or in @run_dir
+ * @qemu: --qemu
+ * @heartbeat_ms: --heartbeat-ms, or the coordinator's; 0: the module's default
+ * @dead_ms: likewise
+ * @ram_pages: what this node contributes
+ * @busy: what changes the membership now, NULL: nothing
+ */
+struct hkd {
+	char name[HK_NAME_MAX];
+	uint16_t self;
+	uint8_t cluster[HK_CLUSTER_ID_LEN];
+	uint32_t epoch;
+	char address[ADDRESS_LEN];
+	const char *listen;
+	uint16_t port;
+	const char *socket_path;
+	char run_dir[256];
+	char secret_path[512];
+	bool secret_given;
+	const char *qemu;
+	uint32_t heartbeat_ms;
+	uint32_t dead_ms;
+	uint64_t ram_pages;
+	const char *busy;
+	struct hk_nl *nl;
+	struct secret secret;
+	struct member member[HK_NODES_MAX];
+};
+
+extern struct hkd hkd;
+
+void self_identity(struct identity *id);
+
+/* a step of a long command, for the user who waits; @progress may be NULL */
+void progress(struct stream *progress, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * cluster.c: membership, as this node drives it. Commands return a reply or
+ * NULL with @err.
+ */
+struct json_object *cluster_create(struct json_object *req, char *err);
+struct json_object *cluster_join(struct json_object *req, struct stream *out,
+				 char *err);
+struct json_object *cluster_leave(char *err);
+struct json_object *cluster_show(void);
+void member_up(uint16_t id);
+void member_down(uint16_t id, const char *why);
+void member_forget(uint16_t id);
+/* a name or number of a member; 0 with @err */
+uint16_t member_find(const char *text, char *err);
+int membership_lock(const char *what, uint64_t deadline, char *err);
+void membership_unlock(void);
+/* forget the cluster, in the module too */
+int cluster_forget(char *err);
+
+/* coordinator.c: lets nodes join; runs in the task of the connection */
+void coordinator_join(struct stream *s, const struct identity *peer);
+/* on the other members */
+int coordinator_request(uint16_t from, const char *cmd,
+			struct json_object *req, char *err);
+
+/*
+ * peer.c: connections between daemons
+ */
+void peer_incoming(void *fd_as_pointer);
+/* connect, prove, hand over; both connections to one member */
+int peer_connect(uint16_t id, char *err);
+/*
+ * Ask a member's daemon. Consumes @req. 0, or -1 with @err: the text of the
+ * refusal, or of why there was no answer. @reply may be NULL.
+ */
+int peer_call(uint16_t id, struct json_object *req,
+	      struct json_object **reply, uint64_t timeout_ms, char *err);
+/* no answer is expected */
+void peer_tell(uint16_t id, struct json_object *req);
+void peer_hang_up(uint16_t id);
+
+/* control.c: commands of hkctl */
+int control_listen(const char *path, char *err);
+void control_accept(void *fd_as_pointer);
+
+#endif /* HKD_HKD_H */

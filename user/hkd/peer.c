@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * user/hkd/peer.c - connections between daemons
+ *
+ * Two TCP connections a pair of nodes, both made by the node that joins:
+ * control, for messages between the daemons (a line {"seq":…,"cmd":…}, answered
+ * by {"re":…,"ok":true} or {"re":…,"error":…}), and the link, which both ends
+ * hand to their modules when its two ends have proved who they are.
+ *
+ * One task a control connection reads; only that task frees the stream. Others
+ * write to member.ctl and end the connection by shutting it down.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "hkd.h"
+#include "vm.h"
+
+#define INCOMING_MAX	64	/* connections that have not proved anything */
+
+/**
+ * struct call - a task that waits for a member's answer
+ */
+struct call {
+	struct call *next;
+	struct task *task;
+	struct json_object *reply;
+	uint32_t seq;
+	uint16_t peer;
+	bool lost;
+};
+
+struct reader {
+	uint16_t id;
+	struct stream *s;
+};
+
+struct request {
+	uint16_t from;
+	struct json_object *obj;
+};
+
+static struct call *calls;
+static uint32_t last_seq;
+static unsigned int incoming;
+
+static void calls_lost(uint16_t id)
+{
+	struct call *call;
+
+	for (call = calls; call; call = call->next) {
+		if (call->peer != id || call->reply)
+			continue;
+		call->lost = true;
+		task_wake(call->task);
+	}
+}
+
+int peer_call(uint16_t id, struct json_object *req,
+	      struct json_object **reply, uint64_t timeout_ms, char *err)
+{
+	struct call call = { .task = task_self(), .peer = id, .seq = ++last_seq };
+	struct member *m = &hkd.member[id];
+	uint64_t deadline = now_ms() + timeout_ms;
+	struct call **p;
+	const char *why;
+	int r;
+
+	if (reply)
+		*reply = NULL;
+	if (!m->ctl) {
+		json_object_put(req);
+		return fail(err, "node %u (%s) is not connected", id, m->name);
+	}
+	js_add_int(req, "seq", call.seq);
+	call.next = calls;
+	calls = &call;
+	r = stream_write(m->ctl, req, deadline, err);
+	while (!r && !call.reply && !call.lost)
+		if (task_wait(deadline))
+			break;
+	for (p = &calls; *p != &call; p = &(*p)->next)
+		;
+	*p = call.next;
+	if (r)
+		return -1;
+	if (!call.reply)
+		return fail(err, call.lost ? "node %u (%s) went away before it answered" :
+			    "node %u (%s) does not answer", id, m->name);
+	why = js_str(call.reply, "error");
+	if (why || !js_bool(call.reply, "ok")) {
+		fail(err, "node %u (%s): %.400s", id, m->name,
+		     why ? why : "malformed answer");
+		json_object_put(call.reply);
+		return -1;
+	}
+	if (reply)
+		*reply = call.reply;
+	else
+		json_object_put(call.reply);
+	return 0;
+}
+
+void peer_tell(uint16_t id, struct json_object *req)
+{
+	char err[HK_ERR_LEN];
+
+	if (!hkd.member[id].ctl)
+		json_object_put(req);
+	else
+		stream_write(hkd.member[id].ctl, req, now_ms() + RPC_MS, err);
+}
+
+void peer_hang_up(uint16_t id)
+{
+	struct stream *s = hkd.member[id].ctl;
+
+	hkd.member[id].ctl = NULL;
+	if (s)
+		shutdown(s->fd, SHUT_RDWR);
+	calls_lost(id);
+}
+
+static struct json_object *serve(uint16_t from, struct json_object *req,
+				 char *err)
+{
+	const char *cmd = js_str(req, "cmd");
+	int r;
+
+	if (!cmd) {
+		fail(err, "a request without \"cmd\"");
+		return NULL;
+	}
+	if (!strncmp(cmd, "member-", 7)) {
+		r = coordinator_request(from, cmd, req, err);
+		return r ? NULL : json_object_new_object();
+	}
+	if (!strcmp(cmd, "no-vm"))
+		return vm_any_alive(err) ? NULL : json_object_new_object();
+	if (!strcmp(cmd, "left")) {
+		log_info("node %u (%s) left", from, hkd.member[from].name);
+		member_forget(from);
+		return json_object_new_object();
+	}
+	return vm_peer_request(from, cmd, req, err);
+}
+
+static void handle(void *arg)
+{
+	struct request *rq = arg;
+	int64_t seq = js_int(rq->obj, "seq", 0);
+	const char *cmd = js_str(rq->obj, "cmd");
+	struct stream *s = hkd.member[rq->from].ctl;
+	char err[HK_ERR_LEN] = "";
+	struct json_object *reply;
+
+	reply = serve(rq->from, rq->obj, err);
+	if (reply) {
+		json_object_object_add(reply, "ok",
+				       json_object_new_boolean(true));
+	} else {
+		log_error("refused \"%.32s\" of node %u: %s", cmd ? cmd : "",
+			  rq->from, err);
+		reply = json_object_new_object();
+		js_add_str(reply, "error", err);
+	}
+	js_add_int(reply, "re", seq);
+	/* It may have gone, or come back, meanwhile. */
+	if (seq && s && hkd.member[rq->from].ctl == s)
+		stream_write(s, reply, now_ms() + RPC_MS, err);
+	else
+		json_object_put(reply);
+	json_object_put(rq->obj);
+	free(rq);
+}
+
+static void on_message(uint16_t from, struct json_object *obj)
+{
+	int64_t re = js_int(obj, "re", 0);
+	struct request *rq;
+	struct call *call;
+
+	if (re) {
+		for (call = calls; call; call = call->next)
+			if (call->seq == re && call->peer == from &&
+			    !call->reply)
+				break;
+		if (call) {
+			call->reply = obj;
+			task_wake(call->task);
+		} else {
+			json_object_put(obj);	/* came too late */
+		}
+		return;
+	}
+	rq = malloc(sizeof(*rq));
+	if (rq) {
+		rq->from = from;
+		rq->obj = obj;
+		if (!task_spawn(handle, rq))
+			return;
+	}
+	free(rq);
+	json_object_put(obj);
+}
+
+static void read_control(void *arg)
+{
+	struct reader *rd = arg;
+	struct stream *s = rd->s;
+	uint16_t id = rd->id;
+	char err[HK_ERR_LEN] = "";
+	struct json_object *obj;
+
+	free(rd);
+	while (!stream_read(s, &obj, FOREVER, err) && obj &&
+	       hkd.member[id].ctl == s)
+		on_message(id, obj);
+	if (hkd.member[id].ctl == s) {
+		if (!err[0])
+			fail(err, "its daemon closed the control connection");
+		member_down(id, err);
+	}
+	shutdown(s->fd, SHUT_RDWR);
+	while (s->users)
+		task_sleep(1);
+	stream_free(s);
+}
+
+static int attach_control(uint16_t id, struct stream *s, char *err)
+{
+	struct reader *rd = malloc(sizeof(*rd));
+	int on = 1, idle = 5, intvl = 2, cnt = 3, user = 10000;
+
+	if (hkd.member[id].ctl)
+		peer_hang_up(id);
+	/* A host that vanished is noticed by its link; this is the net below. */
+	setsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(s->fd, IPPROTO_TCP, TCP_KEEPINTVL, &intvl, sizeof(intvl));
+	setsockopt(s->fd, IPPROTO_TCP, TCP_KEEPCNT, &cnt, sizeof(cnt));
+	setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user, sizeof(user));
+	if (rd) {
+		rd->id = id;
+		rd->s = s;
+		hkd.member[id].ctl = s;
+		if (!task_spawn(read_control, rd))
+			return 0;
+		hkd.member[id].ctl = NULL;
+	}
+	free(rd);
+	stream_free(s);
+	return fail(err, "out of memory");
+}
+
+/* The socket goes to the module; no byte may be read or written here any more. */
+static int attach_link(uint16_t id, struct stream *s, char *err)
+{
+	struct member *m = &hkd.member[id];
+	int on = 1, fd, r;
+
+	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	fd = stream_release(s);
+	r = hk_link_add(hkd.nl, id, m->name, fd);
+	close(fd);
+	if (r)
+		return fail(err, "link to node %u (%s): %s", id, m->name,
+			    hk_nl_error(hkd.nl));
+	m->link = true;
+	return 0;
+}
+
+static struct stream *connect_for(uint16_t id, enum purpose purpose, char *err)
+{
+	struct member *m = &hkd.member[id];
+	uint64_t deadline = now_ms() + CONNECT_MS;
+	struct identity self, peer;
+	struct stream *s;
+
+	s = stream_connect(m->address, deadline, err);
+	if (!s)
+		return NULL;
+	self_identity(&self);
+	if (auth_connect(s, &hkd.secret, purpose, &self, &peer, deadline, err))
+		goto err_free;
+	if (peer.id != id || strcmp(peer.cluster, self.cluster)) {
+		fail(err, "at %s is node %u (%s), not node %u (%s) of this cluster",
+		     m->address, peer.id, peer.name, id, m->name);
+		goto err_free;
+	}
+	return s;
+
+err_free:
+	stream_free(s);
+	return NULL;
+}
+
+int peer_connect(uint16_t id, char *err)
+{
+	struct stream *s;
+
+	s = connect_for(id, PURPOSE_CONTROL, err);
+	if (!s || attach_control(id, s, err))
+		return -1;
+	s = connect_for(id, PURPOSE_LINK, err);
+	if (!s || attach_link(id, s, err))
+		return -1;
+	return 0;
+}
+
+static void accepted(struct stream *s, enum purpose purpose,
+		     const struct identity *peer, char *err)
+{
+	struct member *m = &hkd.member[peer->id];
+	struct identity self;
+	int r;
+
+	self_identity(&self);
+	if (purpose == PURPOSE_JOIN) {
+		coordinator_join(s, peer);
+		stream_free(s);
+		return;
+	}
+	if (!peer->id || strcmp(peer->cluster, self.cluster) ||
+	    peer->id == hkd.self || m->state == MEMBER_NONE ||
+	    m->state == MEMBER_DOWN || strcmp(m->name, peer->name)) {
+		log_error("%s: node %u (%s) is not expected here", s->what,
+			  peer->id, peer->name);
+		stream_free(s);
+		return;
+	}
+	if (purpose == PURPOSE_CONTROL)
+		r = attach_control(peer->id, s, err);
+	else
+		r = attach_link(peer->id, s, err);
+	if (r) {
+		log_error("%s", err);
+		member_down(peer->id, err);
+	} else if (m->ctl && m->link) {
+		member_up(peer->id);
+	}
+}
+
+void peer_incoming(void *arg)
+{
+	int fd = (int)(intptr_t)arg, on = 1;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct identity self, peer;
+	char err[HK_ERR_LEN] = "";
+	enum purpose purpose;
+	char what[96] = "?";
+	struct stream *s;
+
+	if (!getpeername(fd, (struct sockaddr *)&sa, &len))
+		address_print(&sa, what, sizeof(what));
+	if (incoming >= INCOMING_MAX) {
+		log_error("%s: too many connections at once", what);
+		close(fd);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	s = stream_new(fd, what);
+	if (!s)
+		return;
+	self_identity(&self);
+	incoming++;
+	if (auth_accept(s, &hkd.secret, &self, &purpose, &peer,
+			now_ms() + CONNECT_MS, err)) {
+		incoming--;
+		log_error("%s", err);
+		stream_free(s);
+		return;
+	}
+	incoming--;
+	accepted(s, purpose, &peer, err);
+}
