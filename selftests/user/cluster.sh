@@ -9,6 +9,7 @@
 # usage: cluster.sh HKD HKCTL
 # HKD is built with fakehk.c in the module's place: nothing needs root here.
 
+# shellcheck disable=SC2317 # cleanup is called by the trap
 hkd=$1 hkctl=$2
 dir=$(mktemp -d /tmp/hk-cluster.XXXXXX)
 declare -A pid
@@ -135,8 +136,10 @@ unset "pid[c]"
 eventually "node-name c address 127.0.0.1:17119 state down reason" a cluster show
 eventually "node-name c address 127.0.0.1:17119 state down reason" b cluster show
 start c 17119
-expect 1 "exists" c node join 127.0.0.1:17117 ram 64M
 expect 0 "" b vm delete v
+expect 0 "" a vm create w ram 64M vcpus 1
+expect 1 "VM w exists" c node join 127.0.0.1:17117 ram 64M
+expect 0 "" b vm delete w
 expect 0 "node-id 3" c node join 127.0.0.1:17117 ram 64M
 eventually "node-name c address 127.0.0.1:17119 state up" b cluster show
 expect 1 "leaves last" a node leave

@@ -4,7 +4,8 @@
  * daemons' talk with each other can be tried without the module
  *
  * Holds the node, links and VMs in memory. A link is up while its socket is. A VM
- * named "refused-on-N" is refused by node N.
+ * named "refused-on-N" is refused by node N. The RAM device of all is the file
+ * $FAKEHK_DEVICE.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -176,7 +177,8 @@ int hk_vm_add(struct hk_nl *nl, const struct hk_vm_info *vm)
 		return refuse(-EINVAL, "no room for this VM");
 	*room = *vm;
 	snprintf(room->device, sizeof(room->device),
-		 "/nonexistent/%u-%.31s", self.id, vm->name);
+		 getenv("FAKEHK_DEVICE") ? getenv("FAKEHK_DEVICE") :
+		 "/nonexistent/device");
 	return 0;
 }
 

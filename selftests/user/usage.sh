@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
 # Exit status of hkctl and hkd: 2 for usage, 1 for a refusal, with a reason on
@@ -27,9 +27,9 @@ expect() {
 	*) got="$got, says: $out" ;;
 	esac
 	if [ "$got" = "$want" ]; then
-		echo "ok $nr - $(basename "$1") ${*#"$1"}"
+		echo "ok $nr - $(basename "$1") ${*:2}"
 	else
-		echo "not ok $nr - $(basename "$1") ${*#"$1"}"
+		echo "not ok $nr - $(basename "$1") ${*:2}"
 		echo "# wanted $want and \"$words\", got $got"
 		bad=1
 	fi

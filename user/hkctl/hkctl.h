@@ -64,6 +64,7 @@ int do_cluster(int argc, char **argv);
 int do_node(int argc, char **argv);
 int do_link(int argc, char **argv);
 int do_vm(int argc, char **argv);
+int vm_wait(const char *name, const char *seconds);
 int do_vcpu(int argc, char **argv);
 int do_stats(int argc, char **argv);
 int do_monitor(int argc, char **argv);

@@ -18,6 +18,7 @@ static int usage(FILE *f, int status)
 	      "               [ qemu-arg ARG ]... [ -- ARG... ]\n"
 	      "       hkctl vm { start | stop | delete } VM\n"
 	      "       hkctl vm kill VM [ REASON ]\n"
+	      "       hkctl vm wait VM [ SECONDS ]\n"
 	      "where  VM := name or id\n"
 	      "       LIST := values with commas between them: nodes; a weight a node;\n"
 	      "               for place a node for each vCPU\n", f);
@@ -236,6 +237,10 @@ int do_vm(int argc, char **argv)
 	if (!strcmp(argv[0], "kill"))
 		return argc == 2 || argc == 3 ? kill_vm(argc - 1, argv + 1) :
 						usage(stderr, USAGE);
+	if (!strcmp(argv[0], "wait"))
+		return argc == 2 || argc == 3 ?
+			vm_wait(argv[1], argc == 3 ? argv[2] : NULL) :
+			usage(stderr, USAGE);
 	if (!strcmp(argv[0], "help"))
 		return usage(stdout, DONE);
 	return misused("vm: command \"%s\" is unknown, try \"hkctl vm help\"",

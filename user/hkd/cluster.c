@@ -134,6 +134,7 @@ int cluster_forget(char *err)
 	memset(hkd.member, 0, sizeof(hkd.member));
 	hkd.self = 0;
 	hkd.epoch = 0;
+	hkd.cluster_name[0] = 0;
 	return 0;
 }
 
@@ -209,12 +210,16 @@ struct json_object *cluster_create(struct json_object *req, char *err)
 		goto out;
 	}
 	hkd.epoch = EPOCH;
+	if (js_str(req, "name"))
+		snprintf(hkd.cluster_name, sizeof(hkd.cluster_name), "%s",
+			 js_str(req, "name"));
 	if (set_identity(COORDINATOR, ram, err)) {
 		hkd.secret.len = 0;
 		goto out;
 	}
 	hk_hex(hex, hkd.cluster, sizeof(hkd.cluster));
-	log_info("created cluster %s, secret in %s", hex, hkd.secret_path);
+	log_info("created cluster %s %s, secret in %s", hkd.cluster_name, hex,
+		 hkd.secret_path);
 	reply = json_object_new_object();
 	js_add_int(reply, "node-id", hkd.self);
 	js_add_str(reply, "node-name", hkd.name);
@@ -382,6 +387,8 @@ static int join(struct stream *s, uint64_t ram, struct stream *out, char *err)
 		goto out;
 	}
 	hkd.epoch = (uint32_t)epoch;
+	if (hk_name_ok(js_str(reply, "cluster-name")))
+		strcpy(hkd.cluster_name, js_str(reply, "cluster-name"));
 	hkd.heartbeat_ms = (uint32_t)js_int(reply, "heartbeat-ms", 0);
 	hkd.dead_ms = (uint32_t)js_int(reply, "dead-ms", 0);
 	if (set_identity((uint16_t)id, ram, err) ||
@@ -523,6 +530,8 @@ struct json_object *cluster_show(void)
 
 	if (hkd.self)
 		hk_hex(hex, hkd.cluster, sizeof(hkd.cluster));
+	if (hkd.cluster_name[0])
+		js_add_str(reply, "cluster-name", hkd.cluster_name);
 	js_add_str(reply, "cluster-id", hex);
 	js_add_int(reply, "epoch", hkd.epoch);
 	js_add_int(reply, "self", hkd.self);

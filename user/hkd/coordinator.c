@@ -147,6 +147,7 @@ static int admit(struct stream *s, struct json_object *req, uint16_t *id,
 	json_object_object_add(reply, "ok", json_object_new_boolean(true));
 	js_add_int(reply, "id", *id);
 	js_add_int(reply, "epoch", hkd.epoch);
+	js_add_str(reply, "cluster-name", hkd.cluster_name);
 	js_add_int(reply, "heartbeat-ms", hkd.heartbeat_ms);
 	js_add_int(reply, "dead-ms", hkd.dead_ms);
 	list = json_object_new_array();

@@ -49,6 +49,7 @@ struct member {
  * @name: of this node
  * @self: id of this node, 0: in no cluster
  * @cluster: id
+ * @cluster_name: for humans, may be empty
  * @epoch: membership generation
  * @address: where others reach this daemon; empty until it is known
  * @listen: --listen
@@ -66,6 +67,7 @@ struct hkd {
 	char name[HK_NAME_MAX];
 	uint16_t self;
 	uint8_t cluster[HK_CLUSTER_ID_LEN];
+	char cluster_name[HK_NAME_MAX];
 	uint32_t epoch;
 	char address[ADDRESS_LEN];
 	const char *listen;

@@ -3,6 +3,7 @@
  * user/hkd/main.c - the daemon: options, sockets, events of the module
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -31,11 +32,12 @@ static void usage(FILE *f)
 	      "  --heartbeat-ms N      of the links, 10 to 10000; set by the first node\n"
 	      "  --dead-ms N           silence that means death, 100 to 60000; likewise\n"
 	      "  --log FILE            instead of standard error\n"
+	      "  --background          return when ready to serve, run on in the background\n"
 	      "  --help, --version\n", f);
 }
 
 enum { OPT_LISTEN = 256, OPT_SOCKET, OPT_NAME, OPT_SECRET, OPT_QEMU,
-	OPT_HEARTBEAT, OPT_DEAD, OPT_LOG, OPT_REPLICA, OPT_HELP, OPT_VERSION };
+	OPT_BACKGROUND, OPT_HEARTBEAT, OPT_DEAD, OPT_LOG, OPT_REPLICA, OPT_HELP, OPT_VERSION };
 
 static const struct option options[] = {
 	{ "listen",		required_argument, NULL, OPT_LISTEN },
@@ -46,6 +48,7 @@ static const struct option options[] = {
 	{ "heartbeat-ms",	required_argument, NULL, OPT_HEARTBEAT },
 	{ "dead-ms",		required_argument, NULL, OPT_DEAD },
 	{ "log",		required_argument, NULL, OPT_LOG },
+	{ "background",		no_argument, NULL, OPT_BACKGROUND },
 	{ "replica",		required_argument, NULL, OPT_REPLICA },
 	{ "help",		no_argument, NULL, OPT_HELP },
 	{ "version",		no_argument, NULL, OPT_VERSION },
@@ -92,6 +95,56 @@ static void default_name(void)
 	snprintf(hkd.name, sizeof(hkd.name), "%.31s", host);
 }
 
+static bool background;
+/* what the parent waits for; -1 in the foreground */
+static int ready_fd = -1;
+
+/*
+ * The parent ends when the child says that it serves, with 0, or when it is gone,
+ * with 1: so a script needs no polling.
+ */
+static int go_background(char *err)
+{
+	int pipe_fd[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe2(pipe_fd, O_CLOEXEC))
+		return fail(err, "pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		return fail(err, "fork: %s", strerror(errno));
+	if (pid) {
+		close(pipe_fd[1]);
+		_exit(read(pipe_fd[0], &byte, 1) == 1 ? 0 : 1);
+	}
+	close(pipe_fd[0]);
+	ready_fd = pipe_fd[1];
+	setsid();
+	return 0;
+}
+
+static void say_ready(void)
+{
+	int null;
+
+	if (ready_fd < 0)
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		dup2(null, 0);
+		dup2(null, 1);
+		/* standard error is the log, unless there is a better one */
+		if (log_has_file())
+			dup2(null, 2);
+		close(null);
+	}
+	if (write(ready_fd, "", 1) != 1)
+		log_error("whoever started hkd is gone");
+	close(ready_fd);
+	ready_fd = -1;
+}
+
 static void parse_options(int argc, char **argv)
 {
 	const char *secret = NULL, *slash;
@@ -131,6 +184,9 @@ static void parse_options(int argc, char **argv)
 			c = log_open(optarg);
 			if (c)
 				bad_usage("--log %s: %s", optarg, strerror(-c));
+			break;
+		case OPT_BACKGROUND:
+			background = true;
 			break;
 		case OPT_REPLICA:
 			exit(replica_main(optarg));
@@ -345,6 +401,10 @@ int main(int argc, char **argv)
 	char err[HK_ERR_LEN] = "";
 
 	parse_options(argc, argv);
+	if (background && go_background(err)) {
+		log_error("%s", err);
+		return 1;
+	}
 	if (loop_init() || start_signals(err)) {
 		log_error("%s", err);
 		return 1;
@@ -370,6 +430,7 @@ int main(int argc, char **argv)
 	log_info("node %s listens on %s port %u, hkctl on %s", hkd.name,
 		 hkd.listen ? hkd.listen : "any address", hkd.port,
 		 hkd.socket_path);
+	say_ready();
 	loop_run();
 	return 0;
 
