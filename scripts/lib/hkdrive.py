@@ -30,7 +30,8 @@ class Console:
         self.closed = False
         self.cond = threading.Condition()
         self.proc = subprocess.Popen(
-            drive.command('exec', '-i', '1', 'hkctl vm console %s' % vm),
+            drive.command('exec', '-i', '1', 'socat STDIO UNIX-CONNECT:/run/%s.console,'
+                          'retry=100,interval=0.1' % vm),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT)
         self.thread = threading.Thread(target=self.read, daemon=True)
@@ -153,11 +154,10 @@ class Drive:
         self.each(lambda n: self.host(n, 'insmod /hk/hyperkernel.ko'))
 
     def hkd(self, n, args=''):
-        """Start hkd; its control socket answering is the sign that it is up."""
-        self.host(n, 'mkdir -p /run/hyperkernel; setsid hkd --name h%d '
-                  '--listen 10.77.0.%d --secret /run/hyperkernel/secret %s '
-                  '>/run/hkd.out 2>&1 </dev/null & '
-                  'hkctl cluster wait 10' % (n, n, args))
+        """Start hkd; it returns when it serves."""
+        self.host(n, 'mkdir -p /run/hyperkernel; hkd --background --name h%d '
+                  '--listen 10.77.0.%d --secret /run/hyperkernel/secret '
+                  '--log /run/hkd.log %s' % (n, n, args))
 
     def join_all(self, ram='704M', args=''):
         self.each(lambda n: self.host(
@@ -190,3 +190,54 @@ class Drive:
         """What the kernels of the hosts complained about; '' when nothing."""
         p = self.vc('check', check=False)
         return p.stdout if p.returncode else ''
+
+
+class Tap:
+    """TAP from a script: `with tap.test('name'):`, ok unless it raises."""
+
+    def __init__(self):
+        self.n = 0
+        self.bad = 0
+
+    def result(self, ok, name, why=''):
+        self.n += 1
+        self.bad += not ok
+        print('%sok %d - %s' % ('' if ok else 'not ', self.n, name), flush=True)
+        for line in str(why).strip().splitlines():
+            print('# ' + line, flush=True)
+
+    def skip(self, name, why):
+        self.n += 1
+        print('ok %d - %s # SKIP %s' % (self.n, name, why), flush=True)
+
+    def test(self, name):
+        return _Test(self, name)
+
+    def done(self):
+        print('1..%d' % self.n, flush=True)
+        return 1 if self.bad else 0
+
+
+class _Test:
+    def __init__(self, tap, name):
+        self.tap = tap
+        self.name = name
+
+    def __enter__(self):
+        self.start = time.monotonic()
+        return self
+
+    def __exit__(self, kind, e, tb):
+        took = ' (%.1f s)' % (time.monotonic() - self.start)
+        if e is None:
+            self.tap.result(True, self.name + took)
+            return True
+        if isinstance(e, (Failed, subprocess.TimeoutExpired)):
+            self.tap.result(False, self.name + took, e)
+            return True
+        return False
+
+
+def need(condition, text):
+    if not condition:
+        raise Failed(text)

@@ -22,6 +22,11 @@ int log_open(const char *path)
 	return 0;
 }
 
+bool log_has_file(void)
+{
+	return log_fd != STDERR_FILENO;
+}
+
 static void put(const char *level, const char *fmt, va_list ap)
 {
 	char line[2048];

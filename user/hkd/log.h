@@ -9,6 +9,8 @@
 
 /* NULL: stderr */
 int log_open(const char *path);
+/* true when the log is not standard error */
+bool log_has_file(void);
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

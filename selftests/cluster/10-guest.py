@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""One guest on several hosts.
+
+    host 1 (origin, QEMU)            host 2          [host 3]
+    vCPU 0,1  704 MiB  ==== fabric ==== vCPU 2,3  704 MiB
+
+HOSTS=2 or 3. The guest has 640 MiB for each host, more than any gives; it must
+hold data, keep time, take interrupts and disk requests while vCPUs move."""
+
+import os
+import re
+import sys
+
+sys.dont_write_bytecode = True
+TOP = os.path.join(os.path.dirname(os.path.realpath(__file__)), '..', '..')
+sys.path.insert(0, os.path.join(TOP, 'scripts', 'lib'))
+import hkdrive                                          # noqa: E402
+from hkdrive import need                                # noqa: E402
+
+HOSTS = int(os.environ.get('HOSTS') or 2)
+MOVES = int(os.environ.get('MOVES') or 200)
+BUDGET_MIB = 704
+FILL_MIB = 1150 if HOSTS == 2 else 560 * HOSTS
+VCPUS = 2 * HOSTS
+VM = 'g'
+
+
+def residence(d):
+    return {v['vcpu']: v['node'] for v in d.json(1, 'vcpu show ' + VM)}
+
+
+def move(d, vcpu, node):
+    d.host(1, 'hkctl vcpu move %s %d %d' % (VM, vcpu, node))
+
+
+def boot(d):
+    d.vm_create(VM, ram='%dM' % (640 * HOSTS), vcpus=VCPUS, append='hk.plain',
+                more='disk /dev/disk/by-id/virtio-hkscratch place %s' % ','.join(
+                    str(1 + i * HOSTS // VCPUS) for i in range(VCPUS)))
+    con = d.vm_start(VM)
+    m = con.expect(r'^HK-GUEST-UP cpus=(\d+) memkib=(\d+) clocksource=([\w-]+)',
+                   180)
+    con.expect(r'^HK-GUEST-SHELL', 30)
+    return con, m
+
+
+def guest_test(con, cmd, want, timeout=200):
+    rc, text = con.run(cmd, timeout)
+    need(rc == 0 and re.search(want, text), '%s: status %d:\n%s' % (cmd, rc, text))
+    return text
+
+
+def used_mib(d, n):
+    node = d.json(n, 'node show')[0]
+    return node['used-pages'] / 256
+
+
+def main():
+    tap = hkdrive.Tap()
+    d = hkdrive.Drive('guest%d' % HOSTS, HOSTS)
+    con = None
+    try:
+        with tap.test('%d hosts up, module loaded, joined' % HOSTS):
+            d.up()
+            d.load()
+            d.join_all(ram='%dM' % BUDGET_MIB)
+            d.each(lambda n: d.host(
+                n, "awk '/MemAvailable/ {print $2}' /proc/meminfo >/run/avail"))
+        with tap.test('guest boots with all CPUs and RAM'):
+            d.host(1, 'mkfs.ext4 -q -F /dev/disk/by-id/virtio-hkscratch')
+            con, m = boot(d)
+            need(int(m.group(1)) == VCPUS, m.group(0))
+            need(int(m.group(2)) > BUDGET_MIB * 1024, m.group(0))
+        if con is None:
+            raise hkdrive.Failed('no guest, nothing more to test')
+        with tap.test('vCPUs run where they were placed'):
+            where = residence(d)
+            need(where == {i: 1 + i * HOSTS // VCPUS for i in range(VCPUS)}, where)
+        with tap.test('clock source is tsc'):
+            rc, text = con.run('cat /sys/devices/system/clocksource/clocksource0/'
+                               'current_clocksource')
+            need(text.strip() == 'tsc', text)
+        with tap.test('fill %d MiB from all CPUs and verify' % FILL_MIB):
+            guest_test(con, 'fill %d' % FILL_MIB, 'FILL ok', 400)
+        with tap.test('no host exceeds its budget by more than 2 %'):
+            for n in d.all_hosts():
+                used = used_mib(d, n)
+                need(used <= BUDGET_MIB * 1.02, 'host %d: %.1f MiB' % (n, used))
+                before, now = (int(x) for x in d.host(
+                    n, "cat /run/avail; awk '/MemAvailable/ {print $2}' "
+                    '/proc/meminfo').split())
+                print('# host %d: %.1f MiB in use by its own account, '
+                      '/proc/meminfo %.1f MiB less available than before' % (
+                          n, used, (before - now) / 1024))
+        with tap.test('time never goes backwards across CPUs'):
+            guest_test(con, 'clock 5', 'CLOCK ok')
+        with tap.test('interrupts between CPUs of different hosts'):
+            guest_test(con, 'ipi 5', 'IPI ok')
+        with tap.test('memory order between CPUs of different hosts'):
+            guest_test(con, 'tso 30', 'TSO ok')
+        with tap.test('disk with O_DIRECT keeps what is written'):
+            guest_test(con, 'mkdir -p /mnt; mount -t ext4 /dev/vda /mnt && '
+                       'dd if=/dev/urandom of=/tmp/f bs=64k count=64 2>/dev/null; '
+                       'cp /tmp/f /mnt/f && sync && echo 3 >/proc/sys/vm/drop_caches'
+                       ' && cmp /tmp/f /mnt/f && echo DISK ok', 'DISK ok')
+        with tap.test('CPU of the other host goes offline and comes back'):
+            last = VCPUS - 1
+            guest_test(con, 'c=/sys/devices/system/cpu/cpu%d/online; '
+                       'for i in 1 2 3; do echo 0 >$c && echo 1 >$c || exit; done; '
+                       'cat /sys/devices/system/cpu/online' % last,
+                       '^0-%d$' % last)
+        with tap.test('%d handoffs in a row under load' % MOVES):
+            con.run('rm -f /tmp/stop; load /tmp/stop /mnt >/tmp/load.out 2>&1 &')
+            for i in range(MOVES):
+                v = 1 + i % (VCPUS - 1)
+                now = residence(d)[v] if i % 20 == 0 else None
+                target = 1 + (i // (VCPUS - 1) + v) % HOSTS
+                move(d, v, target)
+                if now is not None:
+                    need(residence(d)[v] == target, 'move %d' % i)
+            guest_test(con, 'touch /tmp/stop; wait; cat /tmp/load.out; '
+                       'grep -q "LOAD ok" /tmp/load.out', 'LOAD ok', 120)
+        with tap.test('boot CPU moves away and back'):
+            move(d, 0, 2)
+            need(residence(d)[0] == 2, residence(d))
+            guest_test(con, 'echo alive', 'alive')
+            move(d, 0, 1)
+            guest_test(con, 'echo alive', 'alive')
+        with tap.test('a refused move says why and changes nothing'):
+            st, text = d.host(1, 'hkctl vcpu move %s 1 %d' % (VM, HOSTS + 1),
+                              check=False)
+            need(st == 1 and 'member' in text or 'no such' in text, text)
+            st, text = d.host(1, 'hkctl vcpu move %s 99 1' % VM, check=False)
+            need(st == 1, text)
+            guest_test(con, 'echo alive', 'alive')
+        with tap.test('guest kernel has nothing to complain of'):
+            rc, text = con.run('dmesg | grep -iE "lockup|stall|unstable|BUG|WARN|'
+                               'unexpected|stuck|backwards|no irq handler|hung"')
+            need(rc == 1, text)
+        with tap.test('module is not unloaded while a guest runs'):
+            st, text = d.host(1, 'rmmod hyperkernel', check=False)
+            need(st != 0 and 'in use' in text, text)
+        with tap.test('guest powers off, disk is clean'):
+            con.run('umount /mnt')
+            con.send('poweroff -f')
+            d.host(1, 'hkctl vm wait %s 30' % VM)
+            d.host(1, 'hkctl vm delete ' + VM)
+            d.host(1, 'e2fsck -fn /dev/disk/by-id/virtio-hkscratch')
+        with tap.test('no page stays behind, module unloads everywhere'):
+            for n in d.all_hosts():
+                need(used_mib(d, n) == 0, 'host %d: %s' % (n, used_mib(d, n)))
+            for n in d.all_hosts():
+                d.host(n, 'hkctl node leave; pkill hkd; rmmod hyperkernel')
+    except hkdrive.Failed as e:
+        tap.result(False, 'run to the end', e)
+    finally:
+        tap.result(not d.trouble(), 'kernels of the hosts have nothing to complain '
+                   'of', d.trouble())
+        if con:
+            con.close()
+        if tap.bad:
+            for n in d.all_hosts():
+                print(re.sub('^', '# ', d.host(
+                    n, 'hkctl vm show; tail -5 /run/hkd.log; dmesg | tail -8',
+                    check=False, timeout=20)[1], flags=re.M))
+        d.down()
+    return tap.done()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
