@@ -111,4 +111,9 @@ void pack_init(void);
 unsigned int world_pack(const struct world *w, u8 *buf);
 void world_unpack(struct world *w, const u8 *buf);
 
+/* engine.c: Return: 0, or 1 when a fault was found and its trace printed */
+int explore(unsigned int depth_max, u32 states_max);
+/* opens the line of statistics */
+void config_print(void);
+
 #endif /* HK_EXPLORE_MODEL_H */

@@ -336,7 +336,7 @@ def main():
         args.explore, args.unit = [], []
         for src, objs in (
                 *((HERE / s, args.explore)
-                  for s in ("explore.c", "model.c", "pack.c")),
+                  for s in ("explore.c", "engine.c", "model.c", "pack.c")),
                 *((HERE.parent / "dsm" / s, args.unit)
                   for s in ("dsm_test.c", "page_test.c", "directory_test.c"))):
             obj = str(tmp / (src.stem + ".o"))
