@@ -19,7 +19,8 @@
  *  - neither (some callers of get_user_pages()): waits with mmap_lock held, the
  *    one exception to the rule that nothing is held over a wait for the network;
  *    for a second at most, then the caller faults again.
- * All waits end by a fatal signal, too, and when the guest is stopped.
+ * All waits end by a fatal signal, too, and when the guest is stopped; those for a
+ * page by any signal, where the core allows for that.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -28,7 +29,10 @@
 #include "compat/mm.h"
 #include "mem.h"
 
+/* Longest wait with mmap_lock held */
 #define HK_LOCKED_WAIT	HZ
+/* Shortest wait of the kernel's own accesses with a signal pending */
+#define HK_SIGNAL_WAIT	(HZ / 250 ?: 1)
 
 enum fault_want {
 	WANT_READ,
@@ -178,8 +182,34 @@ static void fetch_check(struct hk_vm *vm, struct hk_busy *busy)
 			   hk_page_state_name(busy->state));
 }
 
-/* Return: 0: look again; -EINTR: fatal signal */
-static int fault_wait(struct hk_mem *mem, struct fault_wait *wait, bool once)
+/*
+ * A signal that does not kill ends the wait where the core says that it may: a
+ * faulting instruction of user space is run again after the handler, KVM leaves
+ * the vCPU. But an access by the kernel (copy_to_user()) just faults again,
+ * at once, the signal still pending: so not without any wait.
+ */
+static long fault_wait_for(struct hk_vm *vm, const struct fault_wait *wait,
+			   unsigned int flags)
+{
+	long left;
+
+	if (!(flags & FAULT_FLAG_INTERRUPTIBLE))
+		return wait_event_killable_timeout(wait->busy->wq,
+						   wait_over(vm, wait),
+						   HK_LOCKED_WAIT);
+	left = wait_event_interruptible_timeout(wait->busy->wq,
+						wait_over(vm, wait),
+						HK_LOCKED_WAIT);
+	if (left < 0 && !(flags & FAULT_FLAG_USER))
+		wait_event_killable_timeout(wait->busy->wq,
+					    wait_over(vm, wait),
+					    HK_SIGNAL_WAIT);
+	return left;
+}
+
+/* Return: 0: look again; negative: a signal */
+static int fault_wait(struct hk_mem *mem, struct fault_wait *wait,
+		      unsigned int flags, bool once)
 {
 	struct hk_vm *vm = mem->vm;
 	long left;
@@ -187,9 +217,7 @@ static int fault_wait(struct hk_mem *mem, struct fault_wait *wait, bool once)
 	if (!wait->busy)
 		return hk_room_wait(mem);
 	do {
-		left = wait_event_killable_timeout(wait->busy->wq,
-						   wait_over(vm, wait),
-						   HK_LOCKED_WAIT);
+		left = fault_wait_for(vm, wait, flags);
 		if (!left)
 			fetch_check(vm, wait->busy);
 	} while (!left && !once);
@@ -239,6 +267,7 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 	struct hk_mem *mem = vm->mem;
 	u64 gfn = vmf->pgoff;
 	struct fault_wait wait;
+	unsigned int flags;
 	struct page *page;
 	struct file *file;
 	bool writable;
@@ -287,8 +316,11 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 		hk_busy_put(wait.busy);
 		return VM_FAULT_RETRY;
 	}
+	flags = vmf->flags;
 	file = fault_unlock(vmf);
-	err = fault_wait(mem, &wait, !file);
+	if (!file)
+		flags &= ~FAULT_FLAG_INTERRUPTIBLE;
+	err = fault_wait(mem, &wait, flags, !file);
 	if (file) {
 		fput(file);
 		return VM_FAULT_RETRY;

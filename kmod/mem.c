@@ -431,7 +431,6 @@ static int visit_send_content(struct hk_visit *v, struct hk_msg *msg,
 		copy_page(page_address(page), page_address(from));
 	}
 	msg->page = page;
-	msg->hdr.flags |= HK_WIRE_F_PAGE;
 	body->content = HK_CONTENT_PAGE;
 	return 0;
 }
