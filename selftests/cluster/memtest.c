@@ -249,6 +249,21 @@ static void version_run(const struct cmd *cmd, struct result *r)
 	run_threads(cmd, r, version_thread);
 }
 
+/* Afterwards all nodes see the same, and whole, versions */
+static void version_check(const struct cmd *cmd, struct result *r)
+{
+	unsigned long pages = cmd->pages < 512 ? cmd->pages : 512;
+	unsigned long page, i;
+
+	for (page = 0; page < pages; page++) {
+		for (i = 1; i < WORDS; i++)
+			if (*word(page, i) != *word(page, 0))
+				fail(r, "page %#lx word %lu is %lx, not %lx as the first",
+				     page, i, *word(page, i), *word(page, 0));
+		r->count += mix(*word(page, 0) + page) >> 16;
+	}
+}
+
 /* counter: all threads of all nodes count in the same words, atomically */
 static void *counter_thread(void *arg)
 {
@@ -382,6 +397,8 @@ static void mp_run(const struct cmd *cmd, struct result *r)
 		r->count += flag != last;
 		last = flag;
 	}
+	if (cmd->self && !r->count)
+		fail(r, "the flag never changed");
 }
 
 /*
@@ -499,7 +516,8 @@ static void direct_prepare(const struct cmd *cmd, struct result *r)
 }
 
 enum {
-	FN_FILL_WRITE, FN_PATTERN_WRITE, FN_PATTERN_READ, FN_CLEAR, FN_VERSION, FN_COUNTER,
+	FN_FILL_WRITE, FN_PATTERN_WRITE, FN_PATTERN_READ, FN_CLEAR, FN_VERSION,
+	FN_VERSION_CHECK, FN_COUNTER,
 	FN_COUNTER_CHECK, FN_WORDS, FN_SB, FN_SB_CHECK, FN_MP,
 	FN_DIRECT_PREPARE, FN_DIRECT, FN_BYE,
 };
@@ -510,6 +528,7 @@ static void (*const fns[])(const struct cmd *cmd, struct result *r) = {
 	[FN_PATTERN_READ] = pattern_read,
 	[FN_CLEAR] = clear,
 	[FN_VERSION] = version_run,
+	[FN_VERSION_CHECK] = version_check,
 	[FN_COUNTER] = counter_run,
 	[FN_COUNTER_CHECK] = counter_check,
 	[FN_WORDS] = words_run,
@@ -668,8 +687,19 @@ static void test_pattern(struct result *r)
 
 static void test_version(struct result *r)
 {
+	unsigned long count, sum = 0;
+	unsigned int i;
+
 	order(r, FN_CLEAR, 0, -1);
 	order(r, FN_VERSION, 0, -1);
+	count = r->count;
+	for (i = 0; i < workers; i++) {
+		order(r, FN_VERSION_CHECK, 0, i);
+		if (i && r->count != sum)
+			fail(r, "worker %u sees other versions than worker 0", i);
+		sum = r->count;
+	}
+	r->count = count;
 }
 
 static void test_counter(struct result *r)
