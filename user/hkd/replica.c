@@ -323,7 +323,8 @@ static bool next_section(struct hk_config_next *next, void **buf, size_t *room)
 				die("out of memory");
 			continue;
 		}
-		if (errno != EINTR)
+		/* EAGAIN: a newer section took the place of the one waited for */
+		if (errno != EINTR && errno != EAGAIN)
 			die("HK_IOC_CONFIG_NEXT: %s (errno %d)",
 			    strerror(errno), errno);
 	}

@@ -293,12 +293,16 @@ struct json_object *vm_start(struct json_object *req, struct stream *out,
 {
 	struct vm *vm = vm_find(js_str(req, "name"), err);
 	struct json_object *reply;
+	struct hk_vm_info now;
 	char text[HK_ERR_LEN];
 	uint32_t id;
 	int r;
 
 	if (!vm)
 		return NULL;
+	/* An event may still be on its way. */
+	if (!hk_vm_get(hkd.nl, vm->info.id, &now))
+		vm_event(&now);
 	if (vm->info.origin != hkd.self)
 		return forward(vm, "vm-start", VMM_START_MS + 2 * RPC_MS, err);
 	id = vm->info.id;
