@@ -155,21 +155,23 @@ static long tsc_offset(struct hk_vcpu *hv, struct file *file, bool set, u64 *off
 static void msrs_probe(struct hk_vcpu *hv, struct file *file)
 {
 	struct hk_vcpus *vs = hv->vm->vcpus;
-	u32 nr = 0;
+	u32 found[ARRAY_SIZE(candidates)], nr = 0;
 	int i;
 
-	mutex_lock(&vs->lock);
-	if (vs->nr_msrs)
-		goto out;
+	if (READ_ONCE(vs->nr_msrs))
+		return;
 	for (i = 0; i < ARRAY_SIZE(candidates); i++) {
 		struct kvm_msr_entry e = { .index = candidates[i] };
 
 		if (msrs_get(hv, file, &e, 1) == 1 &&
 		    msrs_set(hv, file, &e, 1) == 1)
-			vs->msrs[nr++] = candidates[i];
+			found[nr++] = candidates[i];
 	}
-	vs->nr_msrs = nr;
-out:
+	mutex_lock(&vs->lock);
+	if (!vs->nr_msrs) {
+		memcpy(vs->msrs, found, sizeof(found));
+		vs->nr_msrs = nr;
+	}
 	mutex_unlock(&vs->lock);
 }
 

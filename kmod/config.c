@@ -326,8 +326,9 @@ static void send_ack(struct hk_vm *vm, u64 seq)
 long hk_config_next(struct hk_vm *vm, void __user *arg)
 {
 	struct hk_vcpus *vs = vm->vcpus;
-	struct hk_section *s, *next = NULL;
 	struct hk_config_next a;
+	struct hk_section *s;
+	void *copy;
 	u32 room;
 	long ret;
 
@@ -344,31 +345,30 @@ long hk_config_next(struct hk_vm *vm, void __user *arg)
 	if (hk_vm_dead(vm))
 		return -ESHUTDOWN;
 	room = a.len;
+	copy = kvmalloc(HK_WIRE_BODY_MAX, GFP_KERNEL);
+	if (!copy)
+		return -ENOMEM;
+	ret = -EAGAIN;
 	mutex_lock(&vs->lock);
 	list_for_each_entry(s, &vs->sections, list) {
-		if (s->seq > a.seq) {
-			next = s;
-			break;
+		if (s->seq <= a.seq)
+			continue;
+		a.kind = s->kind;
+		a.index = s->index;
+		a.len = s->len;
+		ret = -ENOSPC;
+		if (s->len <= room) {
+			memcpy(copy, s->data, s->len);
+			a.seq = s->seq;
+			ret = 0;
 		}
+		break;
 	}
-	ret = -EAGAIN;
-	if (!next)
-		goto out;
-	a.kind = next->kind;
-	a.index = next->index;
-	a.len = next->len;
-	ret = -ENOSPC;
-	if (next->len > room)
-		goto out;
-	ret = -EFAULT;
-	if (copy_to_user(u64_to_user_ptr(a.buf), next->data, next->len))
-		goto out;
-	a.seq = next->seq;
-	ret = 0;
-out:
 	mutex_unlock(&vs->lock);
-	if ((!ret || ret == -ENOSPC) && copy_to_user(arg, &a, sizeof(a)))
+	if ((!ret && copy_to_user(u64_to_user_ptr(a.buf), copy, a.len)) ||
+	    (ret != -EAGAIN && copy_to_user(arg, &a, sizeof(a))))
 		ret = -EFAULT;
+	kvfree(copy);
 	return ret;
 }
 

@@ -383,7 +383,8 @@ static void mem_vma_close(struct vm_area_struct *vma)
 {
 	struct hk_vm *vm = vma->vm_private_data;
 
-	hk_mem_mm_del(vm->mem, vma->vm_mm);
+	if (hk_mem_mm_del(vm->mem, vma->vm_mm))
+		hk_vcpus_detach(vm, vma->vm_mm);
 }
 
 const struct vm_operations_struct hk_mem_vm_ops = {

@@ -985,9 +985,11 @@ out:
 	kfree(fresh);
 }
 
-void hk_mem_mm_del(struct hk_mem *mem, struct mm_struct *mm)
+/* Return: true when that was the last mapping of @mm */
+bool hk_mem_mm_del(struct hk_mem *mem, struct mm_struct *mm)
 {
 	struct hk_mem_mm *entry;
+	bool last = false;
 
 	spin_lock(&mem->mms_lock);
 	list_for_each_entry(entry, &mem->mms, list) {
@@ -996,12 +998,14 @@ void hk_mem_mm_del(struct hk_mem *mem, struct mm_struct *mm)
 		if (!--entry->vmas) {
 			list_del_rcu(&entry->list);
 			kfree_rcu(entry, rcu);
+			last = true;
 		}
 		goto out;
 	}
 	atomic_dec(&mem->mms_unknown);
 out:
 	spin_unlock(&mem->mms_lock);
+	return last;
 }
 
 bool hk_mem_maps(struct hk_vm *vm, const struct mm_struct *mm)

@@ -292,7 +292,7 @@ void hk_visit_end(struct hk_visit *v, bool may_recall);
 int hk_visit_prepare(struct hk_visit *v, bool first_touch);
 void hk_busy_put(struct hk_busy *busy);
 void hk_mem_mm_add(struct hk_mem *mem, struct mm_struct *mm);
-void hk_mem_mm_del(struct hk_mem *mem, struct mm_struct *mm);
+bool hk_mem_mm_del(struct hk_mem *mem, struct mm_struct *mm);
 
 /* recall.c */
 void hk_recall_init(struct hk_busy *busy);

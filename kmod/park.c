@@ -409,7 +409,8 @@ long hk_vcpu_on_ioctl(struct hk_vm *vm, struct file *file, unsigned int cmd,
 	int err;
 
 	/* a replica's process calls KVM for itself while it sets things up */
-	if (vm->origin != vm->node->id || vcpu->kvm->mm != current->mm)
+	if (vm->origin != vm->node->id || vcpu->kvm->mm != current->mm ||
+	    !hk_mem_maps(vm, current->mm))
 		return hk_kvm_vcpu_ioctl(file, cmd, arg);
 	err = hk_vcpu_attach(vm, vcpu);
 	if (err) {

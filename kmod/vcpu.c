@@ -76,7 +76,8 @@ void hk_vcpus_destroy(struct hk_vm *vm)
 
 	if (!vs)
 		return;
-	hk_vcpus_detach(vm);
+	hk_vcpus_detach(vm, NULL);
+	hk_hooks_del_obj(vm);
 	for (i = 0; i < vs->nr; i++) {
 		hk_msg_free(vs->v[i].arriving);
 		hk_msg_free(vs->v[i].exit);
@@ -87,24 +88,23 @@ void hk_vcpus_destroy(struct hk_vm *vm)
 }
 
 /**
- * hk_vcpus_detach() - the process that had the KVM VM is gone
+ * hk_vcpus_detach() - the process that has the KVM VM unmaps guest RAM: it ends
  * @vm: VM
+ * @mm: its memory; NULL: whichever process it was
  *
- * Context: sleeps. Last user of the RAM device gone, so KVM's objects may go any
- * time; no hook uses them after this.
+ * KVM's objects may go any time; no hook uses them after this.
+ * Context: sleeps; the process's mmap_lock may be held.
  */
-void hk_vcpus_detach(struct hk_vm *vm)
+void hk_vcpus_detach(struct hk_vm *vm, const struct mm_struct *mm)
 {
 	struct hk_vcpus *vs = vm->vcpus;
 	unsigned long flags;
 	u32 i;
 
-	if (vs->kvm && !hk_vm_dead(vm))
-		hk_vm_kill(vm, true, "%s on node %u ended",
-			   vm->origin == vm->node->id ? "the VMM" :
-			   "the replica's process", vm->node->id);
-	hk_hooks_del_obj(vm);
 	mutex_lock(&vs->lock);
+	if (!vs->kvm || (mm && vs->mm != mm))
+		goto out;
+	hk_hooks_del_obj(vm);
 	for (i = 0; i < vs->nr; i++) {
 		struct hk_vcpu *hv = &vs->v[i];
 
@@ -116,7 +116,27 @@ void hk_vcpus_detach(struct hk_vm *vm)
 		raw_spin_unlock_irqrestore(&hv->lock, flags);
 	}
 	vs->kvm = NULL;
+	vs->mm = NULL;
+	vs->ended = true;
+out:
 	mutex_unlock(&vs->lock);
+}
+
+/**
+ * hk_vcpus_closed() - nobody has the RAM device open any more
+ * @vm: VM
+ *
+ * When KVM ran the guest in a process that has ended, and nobody (hkd holds the
+ * device open to do so) has told why, the guest ends here.
+ */
+void hk_vcpus_closed(struct hk_vm *vm)
+{
+	hk_vcpus_detach(vm, NULL);
+	if (vm->vcpus->ended && !hk_vm_dead(vm))
+		hk_vm_kill(vm, true, "%s on node %u has ended",
+			   vm->origin == vm->node->id ? "the VMM" :
+			   "the replica's process", vm->node->id);
+	hk_hooks_del_obj(vm);
 }
 
 /**
@@ -141,8 +161,10 @@ int hk_vcpu_attach(struct hk_vm *vm, struct kvm_vcpu *vcpu)
 	mutex_lock(&vs->lock);
 	if (!vs->kvm) {
 		err = hk_hooks_add(HK_HOOK_KVM, vcpu->kvm, vm);
-		if (!err)
+		if (!err) {
 			vs->kvm = vcpu->kvm;
+			vs->mm = vcpu->kvm->mm;
+		}
 	}
 	if (!err && vs->kvm != vcpu->kvm)
 		err = -EEXIST;
@@ -917,8 +939,10 @@ static long replica_vm(struct hk_vm *vm, unsigned long arg)
 			ret = -EEXIST;
 		else
 			ret = hk_hooks_add(HK_HOOK_KVM, kvm, vm);
-		if (!ret)
+		if (!ret) {
 			vm->vcpus->kvm = kvm;
+			vm->vcpus->mm = kvm->mm;
+		}
 		mutex_unlock(&vm->vcpus->lock);
 	}
 	fdput(f);

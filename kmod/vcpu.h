@@ -121,7 +121,11 @@ struct hk_vcpus {
 	u32 nr;
 	/** @kvm: KVM VM here, once attached; compared and, by runners, used */
 	struct kvm *kvm;
-	/** @lock: attach, sections, movers */
+	/** @mm: memory of the process that has it, compared only */
+	const struct mm_struct *mm;
+	/** @ended: that process has come and gone */
+	bool ended;
+	/** @lock: attach, sections; no user memory is touched under it */
 	struct mutex lock;
 	/** @sections: struct hk_section, by seq */
 	struct list_head sections;

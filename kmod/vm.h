@@ -224,8 +224,10 @@ void hk_dev_path(struct hk_vm *vm, char *buf, size_t len);
  */
 int hk_vcpus_create(struct hk_vm *vm);
 void hk_vcpus_destroy(struct hk_vm *vm);
-/* last user of the RAM device gone: forget KVM's objects; sleeps */
-void hk_vcpus_detach(struct hk_vm *vm);
+/* a process unmaps guest RAM: forget KVM's objects if they are its; sleeps */
+void hk_vcpus_detach(struct hk_vm *vm, const struct mm_struct *mm);
+/* last user of the RAM device gone; sleeps */
+void hk_vcpus_closed(struct hk_vm *vm);
 /* the guest died: wake parked threads and kick running ones */
 void hk_vcpus_kill(struct hk_vm *vm);
 /* HK_MSG_VM_CONFIG … HK_MSG_VCPU_*; consumes @msg */

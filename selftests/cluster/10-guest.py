@@ -27,7 +27,7 @@ VM = 'g'
 
 
 def residence(d):
-    return {v['vcpu']: v['node'] for v in d.json(1, 'vcpu show ' + VM)}
+    return {v['vcpu']: v['node-id'] for v in d.json(1, 'vcpu show ' + VM)}
 
 
 def move(d, vcpu, node):

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# make modules [KDIR=… | KERNEL=6.12]   hyperkernel.ko in out/build-SERIES/
+# make user                             hkd and hkctl in out/bin/
+# make demo [HOSTS=3] [KERNEL=6.12] [SHELL=1]
+# make check, make bench
+#
+# Objects of different kernels do not mix: sources are copied to a directory per
+# kernel and built there.
+
+KERNEL ?= 6.1
+KDIR ?= $(shell scripts/kdir $(KERNEL))
+BUILD := out/build-$(KERNEL)
+SOURCES := Kbuild kmod dsm migrate fabric uapi
+
+# "make demo SHELL=1": SHELL is make's own variable, too
+ifeq ($(origin SHELL),command line)
+export SHELL_DEMO := $(SHELL)
+override SHELL := /bin/sh
+endif
+
+all: modules user
+
+modules:
+	@mkdir -p $(BUILD)
+	@cp -ru --preserve=timestamps $(SOURCES) $(BUILD)/
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(BUILD) CONFIG_DEBUG_INFO_BTF_MODULES= modules
+
+modules_install: modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(BUILD) modules_install
+
+user:
+	$(MAKE) -C user
+
+bootstrap:
+	scripts/bootstrap
+
+check:
+	@scripts/check
+
+demo: bootstrap
+	@scripts/stage $(KERNEL)
+	@scripts/demo
+
+bench: bootstrap
+	@scripts/stage $(KERNEL)
+	@scripts/bench
+
+clean:
+	rm -rf out/build-* out/bin out/obj out/selftests
+	$(MAKE) -C user clean
+
+.PHONY: all modules modules_install user bootstrap check demo bench clean
