@@ -548,7 +548,7 @@ static void nl_post_doit(const struct genl_split_ops *ops, struct sk_buff *skb,
 		mutex_unlock(&nl_node(info)->lock);
 }
 
-#define POLICY(_p)	.policy = (_p), .maxattr = ARRAY_SIZE(_p) - 1
+#define POLICY(_p, _max)	.policy = (_p), .maxattr = (_max)
 
 /* Privilege in the namespace first, then that of nl_pre_doit() */
 #define ADMIN		.flags = GENL_UNS_ADMIN_PERM,			\
@@ -560,29 +560,29 @@ static const struct genl_ops nl_ops[] = {
 	{ .cmd = HK_CMD_NODE_GET, .doit = nl_node_get,
 	  .dumpit = hk_netlink_dump_nodes },
 	{ .cmd = HK_CMD_NODE_SET, .doit = nl_node_set, ADMIN_LOCKED,
-	  POLICY(node_set_policy) },
+	  POLICY(node_set_policy, HK_A_DEAD_MS) },
 	{ .cmd = HK_CMD_NODE_RESET, .doit = nl_node_reset, ADMIN_LOCKED },
 	{ .cmd = HK_CMD_LINK_ADD, .doit = nl_link_add, ADMIN_LOCKED,
-	  POLICY(link_add_policy) },
+	  POLICY(link_add_policy, HK_A_FD) },
 	{ .cmd = HK_CMD_LINK_DEL, .doit = nl_link_del, ADMIN_LOCKED,
-	  POLICY(peer_policy) },
+	  POLICY(peer_policy, HK_A_PEER_ID) },
 	{ .cmd = HK_CMD_LINK_GET, .dumpit = hk_netlink_dump_links },
 	{ .cmd = HK_CMD_VM_ADD, .doit = nl_vm_add, ADMIN_LOCKED,
-	  POLICY(vm_add_policy) },
+	  POLICY(vm_add_policy, HK_A_VCPU_PLACE) },
 	{ .cmd = HK_CMD_VM_DEL, .doit = nl_vm_del, ADMIN_LOCKED,
-	  POLICY(vm_policy) },
+	  POLICY(vm_policy, HK_A_VM_ID) },
 	{ .cmd = HK_CMD_VM_KILL, .doit = nl_vm_kill, ADMIN,
-	  POLICY(vm_kill_policy) },
+	  POLICY(vm_kill_policy, HK_A_VM_ID) },
 	{ .cmd = HK_CMD_VM_GET, .doit = nl_vm_get,
-	  .dumpit = hk_netlink_dump_vms, POLICY(vm_policy) },
+	  .dumpit = hk_netlink_dump_vms, POLICY(vm_policy, HK_A_VM_ID) },
 	{ .cmd = HK_CMD_VCPU_GET, .dumpit = hk_netlink_dump_vcpus,
-	  POLICY(vm_policy) },
+	  POLICY(vm_policy, HK_A_VM_ID) },
 	{ .cmd = HK_CMD_VCPU_MOVE, .doit = nl_vcpu_move, ADMIN,
-	  POLICY(vcpu_move_policy) },
+	  POLICY(vcpu_move_policy, HK_A_VCPU) },
 	{ .cmd = HK_CMD_STATS_GET, .dumpit = hk_netlink_dump_stats,
-	  POLICY(vm_policy) },
+	  POLICY(vm_policy, HK_A_VM_ID) },
 	{ .cmd = HK_CMD_LINK_ECHO, .doit = nl_link_echo, ADMIN,
-	  POLICY(link_echo_policy) },
+	  POLICY(link_echo_policy, HK_A_REPLY_PAGE) },
 };
 
 static const struct genl_multicast_group nl_groups[] = {

@@ -199,7 +199,6 @@ void hk_mem_wake_all(struct hk_vm *vm);
 int hk_mem_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why);
 /* add PRESENT, DIRECTORY, METADATA and the like to the sums */
 void hk_mem_stats(struct hk_vm *vm, u64 *stat);
-struct file_operations;
 struct vm_area_struct;
 int hk_mem_mmap(struct hk_vm *vm, struct file *file, struct vm_area_struct *vma);
 /* address_space under all mappings of this VM's RAM on this node */
@@ -240,6 +239,7 @@ struct hk_vcpu_info {
 	u16 node;	/* where it is resident */
 	u64 moves;
 };
+
 void hk_vcpu_info_get(struct hk_vm *vm, u32 vcpu, struct hk_vcpu_info *info);
 long hk_vcpus_ioctl(struct hk_vm *vm, unsigned int cmd, unsigned long arg);
 
