@@ -13,6 +13,12 @@
  * so a target that refuses costs nothing but time. Of source and target one at
  * most is HERE at any time: the target becomes HERE before it says TAKEN, the
  * source left HERE before it sent the state.
+ *
+ * A target that took the vCPU may have passed it on before the source hears of
+ * that: links between different nodes keep no order. So TAKEN of any later
+ * generation, from anybody, tells the source that its target has taken it. If it
+ * waited for the target's own word it would refuse a vCPU that comes back to it
+ * first, and never learn what it has ignored.
  */
 #include "residency.h"
 
@@ -25,6 +31,7 @@ enum { SAME = HK_RES_NR };
  * @act: HK_RES_ACT_*
  * @match: the event counts only when its peer is @node and its seq is @seq + 1
  * @newer: the event counts only when its seq is higher than @seq
+ * @heir: and generation @seq + 1 can only have begun on @node
  */
 struct hk_res_rule {
 	u8 legal;
@@ -32,6 +39,7 @@ struct hk_res_rule {
 	u8 act;
 	u8 match;
 	u8 newer;
+	u8 heir;
 };
 
 static const struct hk_res_rule rules[HK_RES_NR][HK_RES_EV_NR] = {
@@ -53,7 +61,7 @@ static const struct hk_res_rule rules[HK_RES_NR][HK_RES_EV_NR] = {
 		[HK_RES_EV_STATE] = { 1, SAME, HK_RES_ACT_TELL_REFUSED },
 		[HK_RES_EV_TAKEN] = { 1, HK_RES_AWAY,
 				      HK_RES_ACT_FORWARD | HK_RES_ACT_WAKE,
-				      .match = 1 },
+				      .newer = 1, .heir = 1 },
 		[HK_RES_EV_REFUSED] = { 1, HK_RES_HERE,
 					HK_RES_ACT_INJECT | HK_RES_ACT_WAKE,
 					.match = 1 },
@@ -90,6 +98,8 @@ int hk_res_step(u16 self, struct hk_res *res, enum hk_res_event ev, u16 peer,
 		/* a refusal, or the source would wait for an answer for ever */
 		return ev == HK_RES_EV_STATE ?
 			(*act = HK_RES_ACT_TELL_REFUSED, 0) : 0;
+	if (rule->heir && seq == res->seq + 1 && peer != res->node)
+		return 0;
 	*act = rule->act;
 	if (rule->next != SAME)
 		res->state = rule->next;
