@@ -52,7 +52,12 @@ static struct hk_conn *tcp_open(struct socket *sock)
 
 	if (sock->type != SOCK_STREAM)
 		return ERR_PTR(-EPROTOTYPE);
-	if (sock->state != SS_CONNECTED)
+	/*
+	 * A connect() that did not block leaves sock->state at SS_CONNECTING until
+	 * user space asks again; the protocol knows better.
+	 */
+	if (sk_is_tcp(sk) ? sk->sk_state != TCP_ESTABLISHED :
+			    sock->state != SS_CONNECTED)
 		return ERR_PTR(-ENOTCONN);
 
 	tcp = kzalloc(sizeof(*tcp), GFP_KERNEL);
