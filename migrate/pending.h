@@ -52,6 +52,27 @@ struct hk_pending {
 };
 
 /**
+ * hk_irq_carried() - does an interrupt of this mode go from node to node?
+ * @mode: HK_DM_*
+ *
+ * The other modes that a guest can write to its ICR are reserved, or KVM's own
+ * (remote read: a PV kick, which is off). A LAPIC has nothing to keep of them.
+ */
+static inline bool hk_irq_carried(u16 mode)
+{
+	switch (mode) {
+	case HK_DM_FIXED:
+	case HK_DM_LOWEST:
+	case HK_DM_SMI:
+	case HK_DM_NMI:
+	case HK_DM_INIT:
+	case HK_DM_STARTUP:
+		return true;
+	}
+	return false;
+}
+
+/**
  * hk_pending_add() - keep an interrupt
  * Return: false when the mode cannot be kept (unknown delivery mode).
  */

@@ -96,16 +96,7 @@ static const char *check_irq(const struct hk_wire_irq *i)
 	if (i->level > 1 || i->trig > 1 ||
 	    !all_zero(i->reserved, sizeof(i->reserved)))
 		return "irq flags";
-	switch (le16_to_cpu(i->mode)) {
-	case HK_DM_FIXED:
-	case HK_DM_LOWEST:
-	case HK_DM_SMI:
-	case HK_DM_NMI:
-	case HK_DM_INIT:
-	case HK_DM_STARTUP:
-		return NULL;
-	}
-	return "irq mode";
+	return hk_irq_carried(le16_to_cpu(i->mode)) ? NULL : "irq mode";
 }
 
 static const char *check_vcpu(const struct hk_wire_vcpu *v)
