@@ -345,6 +345,14 @@ static void answer_exit(struct hk_vcpu *hv)
 	}
 }
 
+static bool recall_over(struct hk_vcpu *hv)
+{
+	u8 state = READ_ONCE(hv->res.state);
+
+	return state == HK_RES_HERE || state == HK_RES_ARRIVING ||
+	       (READ_ONCE(hv->exit) && !hv->exit_kept) || hk_vm_dead(hv->vm);
+}
+
 /**
  * hk_park_recall() - call a vCPU home, for an ioctl of the VMM
  * @hv: vCPU
@@ -353,17 +361,20 @@ static void answer_exit(struct hk_vcpu *hv)
  * An exit that the resident waits for stands in the way. One that only writes is
  * answered at once and kept for the VMM's next KVM_RUN, before which the vCPU does
  * not run; one that reads is abandoned and the instruction runs again at home.
+ *
+ * The wish itself can be refused or overtaken by somebody else's, so it is
+ * repeated until the vCPU is here; where it is under way already that does nothing.
  * Return: 0; -EIO when the guest has been stopped; -EINTR when killed.
  */
 int hk_park_recall(struct hk_vcpu *hv, struct file *file)
 {
 	struct hk_vm *vm = hv->vm;
 	bool asked = false;
-	int err = 0;
+	long left = 1;
 
 	hk_vm_count(vm, RECALLS);
 	hk_vcpu_set_runner(hv, current);
-	while (!err && !hk_vm_dead(vm)) {
+	while (left >= 0 && !hk_vm_dead(vm)) {
 		u8 state = READ_ONCE(hv->res.state);
 
 		if (state == HK_RES_HERE)
@@ -377,21 +388,19 @@ int hk_park_recall(struct hk_vcpu *hv, struct file *file)
 			send_exit_done(hv, NULL, exit_reads(hv->vcpu->run));
 		}
 		answer_exit(hv);
-		if (!asked) {
+		if (!asked || !left) {
 			hk_vcpu_send_move(hv, vm->node->id, true, HK_NODE_NONE, 0);
 			asked = true;
 		}
-		err = wait_event_killable(hv->wq,
-					  READ_ONCE(hv->res.state) != HK_RES_AWAY ||
-					  (READ_ONCE(hv->exit) && !hv->exit_kept) ||
-					  hk_vm_dead(vm));
+		left = wait_event_killable_timeout(hv->wq, recall_over(hv),
+						   msecs_to_jiffies(HK_RECALL_AGAIN_MS));
 	}
 	hv->exit_kept = false;
 	hk_vcpu_set_runner(hv, NULL);
 	hk_vcpu_eat_kick();
 	if (hk_vm_dead(vm))
 		return -EIO;
-	return err ? -EINTR : 0;
+	return left < 0 ? -EINTR : 0;
 }
 
 /**

@@ -107,10 +107,13 @@ int hk_vcpu_leave(struct hk_vcpu *hv, struct file *file, u16 to)
 	char why[HK_REASON_MAX] = "";
 	struct hk_wire_state *s;
 	struct hk_msg *msg;
-	u64 begin;
+	u64 begin, cookie;
+	u16 asker;
 
+	hk_vcpu_want_take(hv, to, &asker, &cookie);
 	if (!(READ_ONCE(hv->ready) & hk_node_bit(to))) {
-		hk_vcpu_move_ended(hv, EAGAIN, "the target is not ready to run it");
+		hk_vcpu_move_ended(hv, asker, cookie, EAGAIN,
+				   "the target is not ready to run it");
 		return -EAGAIN;
 	}
 	hk_vcpu_ident_sync(hv, file);
@@ -130,18 +133,21 @@ int hk_vcpu_leave(struct hk_vcpu *hv, struct file *file, u16 to)
 	if (leaving(hv))
 		return -ESHUTDOWN;
 	if (READ_ONCE(hv->res.state) == HK_RES_HERE) {
-		hk_vcpu_move_ended(hv, EBUSY, hv->refusal);
+		hk_vcpu_move_ended(hv, asker, cookie, EBUSY, hv->refusal);
+		hk_vcpu_want_check(hv);
 		return -EBUSY;
 	}
 	stat_handoff(vm, ktime_get_ns() - begin);
 	hv->moves++;
 	hk_silence(hv, file);
-	hk_vcpu_move_ended(hv, 0, "");
+	hk_vcpu_move_ended(hv, asker, cookie, 0, "");
+	hk_vcpu_want_check(hv);
 	return 0;
 
 err_cancel:
 	hk_vcpu_step(hv, HK_RES_EV_CANCEL, 0, 0, NULL);
-	hk_vcpu_move_ended(hv, EIO, why);
+	hk_vcpu_move_ended(hv, asker, cookie, EIO, why);
+	hk_vcpu_want_check(hv);
 	return -EIO;
 }
 
@@ -189,6 +195,7 @@ void hk_vcpu_arrive(struct hk_vcpu *hv, struct file *file)
 		hk_vm_count(hv->vm, MOVES_IN);
 		hk_netlink_vcpu_event(hv->vm, hv->index, hv->vm->node->id);
 	}
+	hk_vcpu_want_check(hv);
 	hk_msg_free(msg);
 }
 

@@ -187,7 +187,8 @@ int hk_vcpu_attach(struct hk_vm *vm, struct kvm_vcpu *vcpu)
  * not leave KVM_RUN. The runner takes the flag away again, unless there is other
  * work behind it.
  */
-static void kick_locked(struct hk_vcpu *hv)
+/* under hv->lock; whoever waits at hv->wq is not woken */
+void hk_vcpu_kick_locked(struct hk_vcpu *hv)
 {
 	if (hv->runner && hv->runner != current) {
 		set_tsk_thread_flag(hv->runner, TIF_NOTIFY_SIGNAL);
@@ -203,7 +204,7 @@ void hk_vcpu_kick(struct hk_vcpu *hv)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&hv->lock, flags);
-	kick_locked(hv);
+	hk_vcpu_kick_locked(hv);
 	raw_spin_unlock_irqrestore(&hv->lock, flags);
 	wake_up_all(&hv->wq);
 }
@@ -338,6 +339,9 @@ int hk_vcpu_on_irq(struct hk_vcpu *hv, const struct hk_irq *irq,
 	int ret = 1;
 
 	raw_spin_lock_irqsave(&hv->lock, flags);
+	/* a guest can write any mode to its ICR: what means nothing ends here */
+	if (hv->res.state != HK_RES_HERE && !hk_irq_carried(irq->mode))
+		goto out;
 	switch ((enum hk_res_state)hv->res.state) {
 	case HK_RES_HERE:
 		ret = deliver(data);
@@ -351,6 +355,7 @@ int hk_vcpu_on_irq(struct hk_vcpu *hv, const struct hk_irq *irq,
 		send_irq(hv, hv->res.node, irq);
 		break;
 	}
+out:
 	raw_spin_unlock_irqrestore(&hv->lock, flags);
 	return ret;
 }
@@ -456,204 +461,6 @@ unsigned int hk_vcpu_step(struct hk_vcpu *hv, enum hk_res_event ev, u16 peer,
 	if (act & HK_RES_ACT_WAKE)
 		wake_up_all(&hv->wq);
 	return act;
-}
-
-/* tell whoever asked for the move under way how it ended */
-static void mover_done(struct hk_vm *vm, u64 cookie, int result,
-		       const char *text)
-{
-	struct hk_vcpus *vs = vm->vcpus;
-	struct hk_mover *m;
-
-	spin_lock(&vs->movers_lock);
-	list_for_each_entry(m, &vs->movers, list) {
-		if (m->cookie != cookie || m->done)
-			continue;
-		m->result = result;
-		strscpy(m->text, text, sizeof(m->text));
-		WRITE_ONCE(m->done, true);
-	}
-	spin_unlock(&vs->movers_lock);
-	wake_up_all(&vs->wq);
-}
-
-static void send_moved(struct hk_vcpu *hv, u16 to, u64 cookie, int result,
-		       const char *text)
-{
-	struct hk_vm *vm = hv->vm;
-	struct hk_wire_vcpu *body;
-	struct hk_msg *msg;
-
-	if (to == vm->node->id) {
-		mover_done(vm, cookie, result, text);
-		return;
-	}
-	msg = hk_vcpu_msg(hv, HK_MSG_VCPU_MOVED, vm->node->id, GFP_KERNEL);
-	if (!msg)
-		return;
-	body = (struct hk_wire_vcpu *)msg->body;
-	body->cookie = cpu_to_le64(cookie);
-	body->result = result;
-	strscpy(body->text, text, sizeof(body->text));
-	hk_node_send(vm->node, to, msg);
-}
-
-/**
- * hk_vcpu_move_ended() - the resident is done with a move, one way or another
- * @result: 0 or a positive errno
- * @text: why not
- * @hv: vCPU
- *
- * A move that failed also tells the origin, which would try again else.
- */
-void hk_vcpu_move_ended(struct hk_vcpu *hv, int result, const char *text)
-{
-	struct hk_vm *vm = hv->vm;
-	unsigned long flags;
-	u64 cookie;
-	u16 asker;
-
-	raw_spin_lock_irqsave(&hv->lock, flags);
-	asker = hv->asker;
-	cookie = hv->cookie;
-	hv->asker = HK_NODE_NONE;
-	hv->cookie = 0;
-	hv->want = HK_NODE_NONE;
-	if (result && vm->origin == vm->node->id)
-		hv->place = vm->node->id;
-	raw_spin_unlock_irqrestore(&hv->lock, flags);
-	if (asker)
-		send_moved(hv, asker, cookie, result, text);
-	if (result) {
-		hk_vm_count(vm, MOVES_REFUSED);
-		if (vm->origin != vm->node->id && asker != vm->origin)
-			send_moved(hv, vm->origin, 0, result, text);
-	}
-}
-
-/* process context: pass a wish to move on towards the resident, or act on it */
-void hk_vcpu_send_move(struct hk_vcpu *hv, u16 to, bool temporary, u16 asker,
-		       u64 cookie)
-{
-	struct hk_vm *vm = hv->vm;
-	u16 self = vm->node->id, at, old_asker = HK_NODE_NONE;
-	struct hk_wire_vcpu *body;
-	struct hk_msg *msg;
-	unsigned long flags;
-	u64 old_cookie = 0;
-	bool there = false;
-	u8 state;
-
-	raw_spin_lock_irqsave(&hv->lock, flags);
-	if (self == vm->origin && !temporary)
-		hv->place = to;
-	state = hv->res.state;
-	at = hv->res.node;
-	if (state == HK_RES_HERE && to == self) {
-		hv->want = HK_NODE_NONE;
-		there = true;
-	} else if (state != HK_RES_AWAY) {
-		old_asker = hv->asker;
-		old_cookie = hv->cookie;
-		hv->want = to;
-		hv->asker = asker;
-		hv->cookie = cookie;
-		kick_locked(hv);
-	}
-	raw_spin_unlock_irqrestore(&hv->lock, flags);
-	if (old_asker)
-		send_moved(hv, old_asker, old_cookie, ECANCELED,
-			   "another move was asked for");
-	if (there) {
-		if (asker)
-			send_moved(hv, asker, cookie, 0, "");
-		return;
-	}
-	if (state != HK_RES_AWAY) {
-		wake_up_all(&hv->wq);
-		return;
-	}
-	if (at == to && !temporary) {
-		if (asker)
-			send_moved(hv, asker, cookie, 0, "");
-		return;
-	}
-	msg = hk_vcpu_msg(hv, HK_MSG_VCPU_MOVE, to, GFP_KERNEL);
-	if (!msg)
-		return;
-	body = (struct hk_wire_vcpu *)msg->body;
-	body->asker = cpu_to_le16(asker);
-	body->cookie = cpu_to_le64(cookie);
-	body->temporary = temporary;
-	hk_node_send(vm->node, at, msg);
-}
-
-int hk_vcpu_move(struct hk_vm *vm, u32 vcpu, u16 to, char *why)
-{
-	struct hk_vcpus *vs = vm->vcpus;
-	struct hk_mover mover = {};
-	struct hk_wire_vcpu *body;
-	struct hk_vcpu *hv;
-	struct hk_msg *msg;
-	long left;
-
-	if (vcpu >= vs->nr) {
-		snprintf(why, HK_REASON_LEN, "VM has vCPUs 0 to %u", vs->nr - 1);
-		return -ENOENT;
-	}
-	hv = &vs->v[vcpu];
-	if (hk_vm_dead(vm)) {
-		snprintf(why, HK_REASON_LEN, "the guest has been stopped");
-		return -ESHUTDOWN;
-	}
-	if (!(vm->members & hk_node_bit(to))) {
-		snprintf(why, HK_REASON_LEN, "node %u is not a member of VM %u",
-			 to, vm->id);
-		return -EINVAL;
-	}
-	if (!(READ_ONCE(hv->ready) & hk_node_bit(to))) {
-		snprintf(why, HK_REASON_LEN,
-			 "node %u is not ready to run vCPU %u: has the VM been started?",
-			 to, vcpu);
-		return -EAGAIN;
-	}
-	mover.cookie = atomic64_inc_return(&vs->cookies);
-	spin_lock(&vs->movers_lock);
-	list_add_tail(&mover.list, &vs->movers);
-	spin_unlock(&vs->movers_lock);
-
-	/* by way of the origin, which remembers where the vCPU should be */
-	if (vm->origin == vm->node->id) {
-		hk_vcpu_send_move(hv, to, false, vm->node->id, mover.cookie);
-	} else {
-		msg = hk_vcpu_msg(hv, HK_MSG_VCPU_MOVE, to, GFP_KERNEL);
-		if (msg) {
-			body = (struct hk_wire_vcpu *)msg->body;
-			body->asker = cpu_to_le16(vm->node->id);
-			body->cookie = cpu_to_le64(mover.cookie);
-			hk_node_send(vm->node, vm->origin, msg);
-		}
-	}
-	left = wait_event_killable_timeout(vs->wq, READ_ONCE(mover.done) ||
-					   hk_vm_dead(vm),
-					   msecs_to_jiffies(HK_MOVE_TIMEOUT_MS));
-	spin_lock(&vs->movers_lock);
-	list_del(&mover.list);
-	spin_unlock(&vs->movers_lock);
-	if (mover.done) {
-		strscpy(why, mover.text, HK_REASON_LEN);
-		return -mover.result;
-	}
-	if (left < 0)
-		return left;
-	if (hk_vm_dead(vm)) {
-		snprintf(why, HK_REASON_LEN, "the guest has been stopped");
-		return -ESHUTDOWN;
-	}
-	snprintf(why, HK_REASON_LEN,
-		 "vCPU %u did not move within %u ms; is the guest paused by its VMM?",
-		 vcpu, HK_MOVE_TIMEOUT_MS);
-	return -ETIMEDOUT;
 }
 
 void hk_vcpu_info_get(struct hk_vm *vm, u32 vcpu, struct hk_vcpu_info *info)
@@ -773,31 +580,6 @@ static void recv_ident(struct hk_vcpu *hv, const struct hk_wire_ident *w)
 	wake_up_all(&hv->wq);
 }
 
-static void recv_moved(struct hk_vcpu *hv, u16 peer, struct hk_wire_vcpu *w)
-{
-	unsigned long flags;
-
-	if (w->result && hv->vm->origin == hv->vm->node->id) {
-		raw_spin_lock_irqsave(&hv->lock, flags);
-		if (hv->res.state == HK_RES_AWAY)
-			hv->place = hv->res.node;
-		raw_spin_unlock_irqrestore(&hv->lock, flags);
-	}
-	mover_done(hv->vm, le64_to_cpu(w->cookie), w->result, w->text);
-}
-
-static int recv_move(struct hk_vcpu *hv, struct hk_wire_vcpu *w)
-{
-	u16 to = le16_to_cpu(w->node), asker = le16_to_cpu(w->asker);
-
-	if (to >= HK_MAX_NODES || !(hv->vm->members & hk_node_bit(to)) ||
-	    asker >= HK_MAX_NODES ||
-	    (asker && !(hv->vm->members & hk_node_bit(asker))))
-		return -EPROTO;
-	hk_vcpu_send_move(hv, to, w->temporary, asker, le64_to_cpu(w->cookie));
-	return 0;
-}
-
 int hk_vcpus_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why)
 {
 	struct hk_vcpus *vs = vm->vcpus;
@@ -831,7 +613,7 @@ int hk_vcpus_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why)
 	case HK_MSG_REPLICA_READY:
 		raw_spin_lock_irqsave(&hv->lock, flags);
 		hv->ready |= hk_node_bit(peer);
-		kick_locked(hv);
+		hk_vcpu_kick_locked(hv);
 		raw_spin_unlock_irqrestore(&hv->lock, flags);
 		wake_up_all(&hv->wq);
 		break;
@@ -842,10 +624,10 @@ int hk_vcpus_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why)
 		err = recv_taken(hv, peer, (void *)msg->body);
 		break;
 	case HK_MSG_VCPU_MOVE:
-		err = recv_move(hv, (void *)msg->body);
+		err = hk_vcpu_recv_move(hv, (void *)msg->body);
 		break;
 	case HK_MSG_VCPU_MOVED:
-		recv_moved(hv, peer, (void *)msg->body);
+		hk_vcpu_recv_moved(hv, (void *)msg->body);
 		break;
 	case HK_MSG_VCPU_IRQ:
 		recv_irq(hv, (void *)msg->body);

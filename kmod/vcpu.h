@@ -23,6 +23,10 @@ struct hk_replica_vcpu;
 #define HK_START_TIMEOUT_MS	20000
 /* a move asked for by the user ends after this time, done or not */
 #define HK_MOVE_TIMEOUT_MS	10000
+/* the VMM calls a vCPU home again after this time: its wish may have been refused,
+ * or overtaken by somebody else's
+ */
+#define HK_RECALL_AGAIN_MS	500
 /* a config section is applied by every replica within this time */
 #define HK_CONFIG_TIMEOUT_MS	5000
 
@@ -171,11 +175,19 @@ void hk_vcpu_self_kick(void);
 void hk_vcpu_set_runner(struct hk_vcpu *hv, struct task_struct *task);
 int hk_vcpus_bcast(struct hk_vm *vm, u8 type, const void *body, u32 len);
 struct hk_msg *hk_vcpu_msg(struct hk_vcpu *hv, u8 type, u16 node, gfp_t gfp);
-void hk_vcpu_move_ended(struct hk_vcpu *hv, int result, const char *text);
-void hk_vcpu_send_move(struct hk_vcpu *hv, u16 to, bool temporary, u16 asker,
-		       u64 cookie);
+void hk_vcpu_kick_locked(struct hk_vcpu *hv);
 unsigned int hk_vcpu_step(struct hk_vcpu *hv, enum hk_res_event ev, u16 peer,
 			  u32 seq, const char *text);
+
+/* move.c */
+void hk_vcpu_want_take(struct hk_vcpu *hv, u16 to, u16 *asker, u64 *cookie);
+void hk_vcpu_want_check(struct hk_vcpu *hv);
+void hk_vcpu_move_ended(struct hk_vcpu *hv, u16 asker, u64 cookie, int result,
+			const char *text);
+void hk_vcpu_send_move(struct hk_vcpu *hv, u16 to, bool temporary, u16 asker,
+		       u64 cookie);
+int hk_vcpu_recv_move(struct hk_vcpu *hv, const struct hk_wire_vcpu *w);
+void hk_vcpu_recv_moved(struct hk_vcpu *hv, const struct hk_wire_vcpu *w);
 
 /* resident.c */
 bool hk_vcpu_attention(struct hk_vcpu *hv);
