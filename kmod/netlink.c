@@ -24,6 +24,7 @@
 #define NL_LOCK		BIT(1)	/* holds node->lock */
 
 #define ECHO_COUNT_MAX	4096
+#define ECHO_REPLY_MAX	900	/* times in one message */
 #define DEAD_MS_MAX	60000
 
 /*
@@ -289,11 +290,39 @@ static int nl_link_del(struct sk_buff *skb, struct genl_info *info)
 	return 0;
 }
 
+/*
+ * In parts that fill an allocation of 8 KiB. Nobody reads until the request has
+ * ended, so all parts together must find room in the receive buffer of the socket,
+ * which counts allocations.
+ */
+static int nl_echo_reply(struct genl_info *info, u16 peer, const u64 *times,
+			 u32 count)
+{
+	struct sk_buff *msg;
+	int err = 0;
+	u32 n;
+
+	for (; count && !err; count -= n, times += n) {
+		n = min_t(u32, count, ECHO_REPLY_MAX);
+		msg = genlmsg_new(nla_total_size(sizeof(peer)) +
+				  nla_total_size(n * sizeof(*times)),
+				  GFP_KERNEL);
+		if (!msg)
+			return -ENOMEM;
+		err = hk_netlink_put_echo(msg, info, peer, times, n);
+		if (err) {
+			nlmsg_free(msg);
+			return err;
+		}
+		err = genlmsg_reply(msg, info);
+	}
+	return err;
+}
+
 static int nl_link_echo(struct sk_buff *skb, struct genl_info *info)
 {
 	bool page = nla_get_flag(info->attrs[HK_A_REPLY_PAGE]);
 	struct hk_link *link;
-	struct sk_buff *msg;
 	u32 count, len;
 	u64 *times;
 	u16 peer;
@@ -329,17 +358,7 @@ static int nl_link_echo(struct sk_buff *skb, struct genl_info *info)
 		       err);
 		goto err_times;
 	}
-	err = -ENOMEM;
-	msg = genlmsg_new(nla_total_size(sizeof(u16)) +
-			  nla_total_size(count * sizeof(*times)), GFP_KERNEL);
-	if (!msg)
-		goto err_times;
-	err = hk_netlink_put_echo(msg, info, peer, times, count);
-	if (err) {
-		nlmsg_free(msg);
-		goto err_times;
-	}
-	err = genlmsg_reply(msg, info);
+	err = nl_echo_reply(info, peer, times, count);
 
 err_times:
 	kvfree(times);

@@ -104,7 +104,7 @@ static void link_up(struct hk_link *link)
 
 	spin_lock(&node->peers_lock);
 	peer_publish(node, nl->peer, link);
-	node->peers[nl->peer].state = HK_LINK_UP;
+	WRITE_ONCE(node->peers[nl->peer].state, HK_LINK_UP);
 	spin_unlock(&node->peers_lock);
 	hk_node_changed(node);
 
@@ -133,7 +133,7 @@ static void link_down(struct hk_link *link, const char *why)
 
 	spin_lock(&node->peers_lock);
 	RCU_INIT_POINTER(peer->link, NULL);
-	peer->state = HK_LINK_DOWN;
+	WRITE_ONCE(peer->state, HK_LINK_DOWN);
 	strscpy(peer->reason, why, sizeof(peer->reason));
 	spin_unlock(&node->peers_lock);
 	hk_node_changed(node);
@@ -330,6 +330,13 @@ int hk_node_link_add(struct hk_node *node, u16 id, const char *name, int fd,
 	cfg.priv = nl;
 
 	peer = &node->peers[id];
+	/* DOWN can be seen a moment before the slot is free: that is no conflict */
+	if (READ_ONCE(peer->state) == HK_LINK_DOWN &&
+	    wait_event_killable(node->idle_wait, !READ_ONCE(peer->claimed))) {
+		err = -EINTR;
+		snprintf(why, HK_REASON_LEN, "interrupted");
+		goto err_free;
+	}
 	spin_lock(&node->peers_lock);
 	if (peer->claimed) {
 		spin_unlock(&node->peers_lock);

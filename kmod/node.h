@@ -110,6 +110,8 @@ int hk_node_send(struct hk_node *node, u16 to, struct hk_msg *msg);
 
 /**
  * hk_node_tsc_offset() - peer's TSC minus ours
+ * @node: node
+ * @peer: peer's id
  * Return: 0 for the own id
  */
 s64 hk_node_tsc_offset(struct hk_node *node, u16 peer);
@@ -119,6 +121,8 @@ bool hk_node_link_up(struct hk_node *node, u16 peer);
 
 /**
  * hk_node_link_get() - the link to a peer
+ * @node: node
+ * @peer: peer's id
  * Return: with a reference, or NULL. Context: any.
  */
 struct hk_link *hk_node_link_get(struct hk_node *node, u16 peer);

@@ -92,7 +92,15 @@ struct hk_vm {
 #define hk_vm_count_add(vm, what, n)	atomic64_add(n, &(vm)->stat[HK_STAT_##what])
 
 /**
- * struct hk_vm_cfg - what VM_ADD says
+ * struct hk_vm_cfg - what VM_ADD says; see struct hk_vm
+ * @id: same on all members
+ * @name: for humans
+ * @ram_pages: size of guest RAM
+ * @origin: node whose VMM creates the guest
+ * @nr_vcpus: entries in @place
+ * @place: node where each vCPU starts
+ * @nr_members: entries in @member
+ * @member: nodes that take part, in any order
  */
 struct hk_vm_cfg {
 	u32 id;
@@ -128,12 +136,15 @@ int hk_vm_destroy(struct hk_vm *vm, char *why);
 
 /**
  * hk_vm_get_by_id() - find a VM
+ * @node: node
+ * @id: VM id
  * Return: with a reference, or NULL. Context: any.
  */
 struct hk_vm *hk_vm_get_by_id(struct hk_node *node, u32 id);
 
 /**
  * hk_vm_get_next() - walk the VMs in the order of their ids
+ * @node: node
  * @id: lowest id wanted
  * Return: with a reference, or NULL. Context: any.
  */
@@ -174,6 +185,7 @@ static inline bool hk_vm_dead(const struct hk_vm *vm)
 
 /**
  * hk_vm_home() - node whose directory entry rules a gfn
+ * @vm: VM
  * @gfn: below vm->ram_pages
  */
 u16 hk_vm_home(const struct hk_vm *vm, u64 gfn);
@@ -182,7 +194,9 @@ void hk_vm_link_down(struct hk_node *node, u16 peer, const char *why);
 
 /**
  * hk_vm_recv() - message for a VM from a peer
- * @node: node; @peer: sender; @msg: consumed
+ * @node: node
+ * @peer: sender
+ * @msg: consumed
  * @why: out, HK_REASON_MAX bytes: what is wrong with it
  * Return: 0; negative: the link must end.
  */

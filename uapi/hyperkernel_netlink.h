@@ -26,7 +26,8 @@
  *	HEARTBEAT_MS, DEAD_MS: gives the node its identity; refused while VMs or
  *	links exist, but for BUDGET_PAGES alone, which may grow at any time
  * @HK_CMD_NODE_RESET: forget identity, links and VMs; refused while a VM is in use
- * @HK_CMD_LINK_ADD: PEER_ID, PEER_NAME, FD: take over a connected socket
+ * @HK_CMD_LINK_ADD: PEER_ID, PEER_NAME, FD: take over a connected socket; does
+ *	not wait for the peer: LINK_NTF says when the link is up
  * @HK_CMD_LINK_DEL: PEER_ID
  * @HK_CMD_LINK_GET: dump
  * @HK_CMD_VM_ADD: VM_ID, VM_NAME, RAM_PAGES, ORIGIN, MEMBERS, VCPU_PLACE
@@ -38,7 +39,8 @@
  *	with the reason why not
  * @HK_CMD_STATS_GET: dump, opt. VM_ID: one message a VM
  * @HK_CMD_LINK_ECHO: PEER_ID, COUNT (1..4096), LEN (request), REPLY_PAGE: round
- *	trips in the kernel; replies with TIMES_NS
+ *	trips in the kernel; the reply is as long as the request, or with REPLY_PAGE
+ *	a page; answers with TIMES_NS, many of them in several messages
  * @HK_CMD_LINK_NTF: event: a link came up or went down (PEER_ID, LINK_STATE, REASON)
  * @HK_CMD_VM_NTF: event: state of a VM changed (VM_ID, VM_STATE, REASON)
  * @HK_CMD_VCPU_NTF: event: a vCPU is resident elsewhere (VM_ID, VCPU, NODE_ID)
@@ -64,6 +66,7 @@ enum hk_cmd {
 	HK_CMD_VCPU_NTF,
 	__HK_CMD_MAX
 };
+
 #define HK_CMD_MAX (__HK_CMD_MAX - 1)
 
 /**
@@ -151,6 +154,7 @@ enum hk_attr {
 	HK_A_RX_UNKNOWN,
 	__HK_A_MAX
 };
+
 #define HK_A_MAX (__HK_A_MAX - 1)
 
 /**
@@ -166,7 +170,7 @@ struct hk_member {
 };
 
 enum hk_link_state {
-	HK_LINK_NONE = 0,	/* never had one */
+	HK_LINK_NONE = 0,	/* no HELLO since the last LINK_ADD, or none at all */
 	HK_LINK_UP,
 	HK_LINK_DOWN,		/* REASON says why */
 };
@@ -254,6 +258,7 @@ enum hk_stat {
 	HK_STAT_HANDOFF_NS_MAX,
 	__HK_STAT_MAX
 };
+
 #define HK_STAT_MAX (__HK_STAT_MAX - 1)
 
 #endif /* _UAPI_HYPERKERNEL_NETLINK_H */
