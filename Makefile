@@ -8,6 +8,10 @@
 # Objects of different kernels do not mix: sources are copied to a directory per
 # kernel and built there.
 
+# Without a choice and without the headers of 6.1: the running kernel
+ifeq ($(KERNEL)$(KDIR),)
+KDIR := $(shell scripts/kdir 6.1 2>/dev/null || echo /lib/modules/$$(uname -r)/build)
+endif
 KERNEL ?= 6.1
 KDIR ?= $(shell scripts/kdir $(KERNEL))
 BUILD := out/build-$(KERNEL)
