@@ -345,7 +345,9 @@ int hk_apply(struct hk_vcpu *hv, struct file *file, const struct hk_msg *msg,
 	ret = tsc_delta(hv->vm, &delta);
 	if (ret)
 		goto err;
-	SET(KVM_SET_XCRS, s->xcrs);
+	/* a CPU without XSAVE has none, and KVM then takes none */
+	if (s->xcrs.nr_xcrs)
+		SET(KVM_SET_XCRS, s->xcrs);
 	SET(KVM_SET_SREGS2, s->sregs);
 	SET(KVM_SET_REGS, s->regs);
 	SET(KVM_SET_XSAVE, *(struct kvm_xsave *)(msr + nr_msrs));

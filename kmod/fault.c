@@ -270,7 +270,7 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 	unsigned int flags;
 	struct page *page;
 	struct file *file;
-	bool writable;
+	bool writable, walk;
 	int err;
 
 	if (gfn >= vm->ram_pages)
@@ -283,6 +283,9 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 	}
 	if (fault_by_async_pf(vmf))
 		want = WANT_WHATEVER;
+	walk = write && hk_vcpus_walking(vm);
+	if (walk)
+		hk_walk_note(mem, gfn);
 
 	for (;;) {
 		if (hk_vm_dead(vm))
@@ -293,6 +296,8 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 		if (IS_ERR(page))
 			return PTR_ERR(page) == -ENOMEM ? VM_FAULT_OOM :
 							  VM_FAULT_SIGBUS;
+		if (!page && walk)
+			hk_walk_gather(mem, gfn);
 		if (!page)
 			break;
 		if (fault_lock_page(mem, gfn, page, write, &writable)) {

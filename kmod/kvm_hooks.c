@@ -14,6 +14,7 @@
  *   kvm_vm_ioctl             memslots and interrupt routes
  *   __apic_accept_irq        every interrupt of every kind, for one vCPU
  *   kvm_recalculate_apic_map a LAPIC's identity changed
+ *   kvm_mmu_page_fault       nested page faults: a walk's, or an access's?
  *
  * The originals are called behind their ftrace call site. A kernel with indirect
  * branch tracking would trap on that, so such a kernel is refused at load.
@@ -178,6 +179,13 @@ static bool notrace ours_kvm(unsigned long arg0)
 	return hook_find(HK_HOOK_KVM, (const void *)arg0);
 }
 
+static bool notrace ours_vcpu(unsigned long arg0)
+{
+	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)arg0;
+
+	return hook_find(HK_HOOK_KVM, vcpu->kvm);
+}
+
 static long hook_vcpu_ioctl(struct file *file, unsigned int cmd,
 			    unsigned long arg);
 static long hook_vm_ioctl(struct file *file, unsigned int cmd,
@@ -185,14 +193,17 @@ static long hook_vm_ioctl(struct file *file, unsigned int cmd,
 static int hook_accept_irq(void *apic, int mode, int vector, int level,
 			   int trig, void *dest_map);
 static void hook_apic_map(struct kvm *kvm);
+static int hook_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code,
+			   void *insn, int insn_len);
 
-enum { VCPU_IOCTL, VM_IOCTL, ACCEPT_IRQ, APIC_MAP };
+enum { VCPU_IOCTL, VM_IOCTL, ACCEPT_IRQ, APIC_MAP, PAGE_FAULT };
 
 static struct hk_hook hooks[] = {
 	[VCPU_IOCTL] = HK_HOOK("kvm_vcpu_ioctl", hook_vcpu_ioctl, ours_vcpu_file),
 	[VM_IOCTL] = HK_HOOK("kvm_vm_ioctl", hook_vm_ioctl, ours_vm_file),
 	[ACCEPT_IRQ] = HK_HOOK("__apic_accept_irq", hook_accept_irq, ours_apic),
 	[APIC_MAP] = HK_HOOK("kvm_recalculate_apic_map", hook_apic_map, ours_kvm),
+	[PAGE_FAULT] = HK_HOOK("kvm_mmu_page_fault", hook_page_fault, ours_vcpu),
 };
 
 static void notrace hook_callback(unsigned long ip, unsigned long parent_ip,
@@ -212,6 +223,7 @@ static void notrace hook_callback(unsigned long ip, unsigned long parent_ip,
 typedef long (*ioctl_fn)(struct file *, unsigned int, unsigned long);
 typedef int (*accept_fn)(void *, int, int, int, int, void *);
 typedef void (*apic_map_fn)(struct kvm *);
+typedef int (*page_fault_fn)(struct kvm_vcpu *, gpa_t, u64, void *, int);
 
 long hk_kvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
@@ -340,6 +352,23 @@ static void hook_apic_map(struct kvm *kvm)
 		return;
 	hk_vm_on_apic_map(vm, kvm);
 	hk_vm_put(vm);
+}
+
+static int hook_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code,
+			   void *insn, int insn_len)
+{
+	page_fault_fn orig = (page_fault_fn)hooks[PAGE_FAULT].orig;
+	struct hk_vm *vm;
+	int ret;
+
+	vm = error_code & PFERR_GUEST_PAGE_MASK ? vm_get_of_kvm(vcpu->kvm) : NULL;
+	if (!vm)
+		return orig(vcpu, gpa, error_code, insn, insn_len);
+	hk_vcpu_on_fault(vm, vcpu, true);
+	ret = orig(vcpu, gpa, error_code, insn, insn_len);
+	hk_vcpu_on_fault(vm, vcpu, false);
+	hk_vm_put(vm);
+	return ret;
 }
 
 /*

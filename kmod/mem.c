@@ -534,7 +534,7 @@ static void visit_recall(struct hk_visit *v, u8 what)
 	busy->recall = what;
 	busy->recall_ns = ktime_get_ns();
 	busy->tries = 0;
-	v->recall_in_ns = hk_hold_left_ns(v->page);
+	v->recall_in_ns = hk_hold_left_ns(v->mem, v->page);
 	busy->held = v->recall_in_ns != 0;
 	refcount_inc(&busy->ref);
 	v->recall = busy;

@@ -153,6 +153,19 @@ struct hk_mem_mm {
 	unsigned long vmas;
 };
 
+#define HK_WALK_BITS	6
+#define HK_WALK_PAGES	(1 << HK_WALK_BITS)
+
+/**
+ * struct hk_walk_page - a page that walks on this node use, walk.c
+ */
+struct hk_walk_page {
+	/** @gfn: plus 1, 0: none */
+	u64 gfn;
+	/** @last_ns: last fault of a walk here */
+	u64 last_ns;
+};
+
 /**
  * struct hk_mem - guest RAM on this node
  */
@@ -179,6 +192,10 @@ struct hk_mem {
 	unsigned int nr_msgs;
 	/** @dying: hk_mem_destroy() has begun */
 	bool dying;
+	/** @walk: walk pages by hash of gfn; no lock, hints */
+	struct hk_walk_page walk[HK_WALK_PAGES];
+	/** @walk_slice_end: until then walk pages stay here, ktime ns */
+	u64 walk_slice_end;
 	/** @present: pages here */
 	atomic64_t present;
 	/** @nr_shared: of those, in HK_PG_SHARED */
@@ -299,7 +316,13 @@ void hk_recall_init(struct hk_busy *busy);
 void hk_recall_start(struct hk_busy *busy, u64 in_ns, bool here);
 void hk_recall_mapped(struct hk_visit *v);
 void hk_recall_stop(struct hk_busy *busy);
-u64 hk_hold_left_ns(const struct page *page);
+u64 hk_hold_left_ns(struct hk_mem *mem, const struct page *page);
+
+/* walk.c */
+void hk_walk_note(struct hk_mem *mem, u64 gfn);
+void hk_walk_mapped(struct hk_mem *mem, u64 gfn);
+u64 hk_walk_left_ns(struct hk_mem *mem, u64 gfn);
+void hk_walk_gather(struct hk_mem *mem, u64 gfn);
 
 /* spill.c */
 void hk_spill_init(struct hk_mem *mem);

@@ -52,11 +52,7 @@ static u32 page_time_us(const struct page *page)
 	return page_private(page) >> HK_PP_TIME_SHIFT;
 }
 
-/**
- * hk_hold_left_ns() - how long the page must not be recalled yet
- * @page: present page, its bucket locked
- */
-u64 hk_hold_left_ns(const struct page *page)
+static u64 hold_left_ns(const struct page *page)
 {
 	unsigned long pp = page_private(page);
 	u32 hold = READ_ONCE(hold_us);
@@ -71,6 +67,16 @@ u64 hk_hold_left_ns(const struct page *page)
 }
 
 /**
+ * hk_hold_left_ns() - how long the page must not be recalled yet
+ * @mem: guest RAM
+ * @page: present page, its bucket locked
+ */
+u64 hk_hold_left_ns(struct hk_mem *mem, const struct page *page)
+{
+	return max(hold_left_ns(page), hk_walk_left_ns(mem, page->index));
+}
+
+/**
  * hk_recall_mapped() - a fault is about to map the page
  * @v: visit, locked; the page is locked
  */
@@ -81,13 +87,14 @@ void hk_recall_mapped(struct hk_visit *v)
 
 	if ((pp & (HK_PP_HOLD | HK_PP_MAPPED)) != HK_PP_HOLD)
 		return;
+	hk_walk_mapped(v->mem, v->w.gfn);
 	pp &= HK_PP_STATE | HK_PP_HOLD;
 	set_page_private(v->page, pp | HK_PP_MAPPED |
 			 (unsigned long)hk_now_us() << HK_PP_TIME_SHIFT);
 	/* a recall waits for just this: from now on it is hold_us */
 	if (busy && busy->held && hrtimer_try_to_cancel(&busy->timer) == 1)
 		hrtimer_start(&busy->timer,
-			      ns_to_ktime(hk_hold_left_ns(v->page)),
+			      ns_to_ktime(hk_hold_left_ns(v->mem, v->page)),
 			      HRTIMER_MODE_REL);
 }
 

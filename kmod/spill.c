@@ -136,7 +136,7 @@ static bool drop_page(struct hk_mem *mem, u64 gfn)
 
 	hk_visit_init(&v, mem, gfn);
 	hk_visit_lock(&v);
-	if (v.page && v.state == HK_PG_SHARED && !hk_hold_left_ns(v.page) &&
+	if (v.page && v.state == HK_PG_SHARED && !hk_hold_left_ns(v.mem, v.page) &&
 	    trylock_page(v.page))
 		page = v.page;
 	hk_visit_unlock(&v);
@@ -250,7 +250,7 @@ static bool offer_fits(struct hk_mem *mem, u64 gfn)
 	hk_visit_lock(&v);
 	fits = v.page && !v.busy &&
 	       (v.state == HK_PG_EXCLUSIVE || v.state == HK_PG_OWNED) &&
-	       !hk_hold_left_ns(v.page);
+	       !hk_hold_left_ns(v.mem, v.page);
 	hk_visit_unlock(&v);
 	return fits;
 }

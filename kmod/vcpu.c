@@ -181,6 +181,26 @@ int hk_vcpu_attach(struct hk_vm *vm, struct kvm_vcpu *vcpu)
 	return err;
 }
 
+bool hk_vcpus_walking(struct hk_vm *vm)
+{
+	struct hk_vcpus *vs = vm->vcpus;
+	u32 i;
+
+	for (i = 0; i < vs->nr; i++)
+		if (READ_ONCE(vs->v[i].runner) == current)
+			return vs->v[i].walking;
+	return false;
+}
+
+/* called around KVM's handler of a nested page fault, in the runner */
+void hk_vcpu_on_fault(struct hk_vm *vm, struct kvm_vcpu *vcpu, bool walking)
+{
+	struct hk_vcpu *hv = hk_vcpu_of(vm, vcpu);
+
+	if (hv)
+		WRITE_ONCE(hv->walking, walking);
+}
+
 /*
  * Kicks. TIF_NOTIFY_SIGNAL makes KVM_RUN return -EINTR without a signal that user
  * space could see; immediate_exit is sampled on entry only, and a KVM request does

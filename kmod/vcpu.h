@@ -56,6 +56,8 @@ struct hk_vcpu {
 	struct task_struct *runner;
 	/** @ready: nodes that can take this vCPU */
 	u64 ready;
+	/** @walking: KVM serves a fault of a page-table walk; the runner's own */
+	bool walking;
 	/** @want: where the resident is to send it, HK_NODE_NONE: nowhere */
 	u16 want;
 	/** @place: origin: where it should live when the VMM does not need it */

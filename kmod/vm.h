@@ -236,6 +236,8 @@ void hk_dev_path(struct hk_vm *vm, char *buf, size_t len);
  * vCPUs, kmod/vcpu.c
  */
 int hk_vcpus_create(struct hk_vm *vm);
+/* does KVM fault in a page for a walk of the guest's page tables, in this thread? */
+bool hk_vcpus_walking(struct hk_vm *vm);
 void hk_vcpus_destroy(struct hk_vm *vm);
 /* a process unmaps guest RAM: forget KVM's objects if they are its; sleeps */
 void hk_vcpus_detach(struct hk_vm *vm, const struct mm_struct *mm);
