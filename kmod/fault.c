@@ -37,6 +37,7 @@
 enum fault_want {
 	WANT_READ,
 	WANT_WRITE,
+	WANT_UPGRADE,	/* write, and the page is about to be unmapped here */
 	WANT_WHATEVER,	/* see fault_by_async_pf() */
 };
 
@@ -99,7 +100,9 @@ static bool visit_allows(const struct hk_visit *v, bool write)
 
 	if (!v->page)
 		return false;
-	return write ? hk_page_may_write(state) : hk_page_may_read(state);
+	if (write)
+		return hk_page_may_write(state);
+	return hk_page_may_read(state) && !(v->busy && v->busy->upgrading);
 }
 
 /* The page itself, with a reference, or NULL: nothing to be had at once */
@@ -125,7 +128,7 @@ static struct page *fault_try(struct hk_mem *mem, u64 gfn, bool write)
 static struct page *fault_request(struct hk_mem *mem, u64 gfn,
 				  enum fault_want want, struct fault_wait *wait)
 {
-	bool write = want == WANT_WRITE;
+	bool write = want == WANT_WRITE || want == WANT_UPGRADE;
 	struct page *page = NULL;
 	struct hk_visit v;
 	int err;
@@ -152,6 +155,8 @@ again:
 	if (!err && v.busy &&
 	    !visit_allows(&v, write || want == WANT_WHATEVER)) {
 		v.busy->wanted = true;
+		if (want == WANT_UPGRADE)
+			v.busy->upgrading = true;
 		refcount_inc(&v.busy->ref);
 		wait->busy = v.busy;
 		wait->seq = v.busy->seq;
@@ -337,8 +342,10 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
  * A page that is mapped is to be written. The core asks without saying whether
  * a retry is allowed, so nothing can be waited for in here: where the right to
  * write cannot be had at once, the page is unmapped on this host, and the
- * access faults again, through ->fault, with all flags. Others who read it here
- * meanwhile just map it again.
+ * access faults again, through ->fault, with all flags. Those who read it here
+ * wait likewise: could they map it again, an instruction that reads and then
+ * writes (a locked one under an emulator that does so in two steps) would go
+ * round between the read fault and this function until the answer comes.
  */
 static vm_fault_t mem_page_mkwrite(struct vm_fault *vmf)
 {
@@ -361,7 +368,7 @@ static vm_fault_t mem_page_mkwrite(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 
 	hk_vm_count(vm, FAULT_WR);
-	page = fault_request(mem, gfn, WANT_WRITE, &wait);
+	page = fault_request(mem, gfn, WANT_UPGRADE, &wait);
 	if (IS_ERR(page))
 		return PTR_ERR(page) == -ENOMEM ? VM_FAULT_OOM :
 						  VM_FAULT_SIGBUS;

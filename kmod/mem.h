@@ -107,6 +107,8 @@ struct hk_busy {
 	bool charged;
 	/** @wanted: a fault asked for it */
 	bool wanted;
+	/** @upgrading: unmapped here by a writer; readers wait with it */
+	bool upgrading;
 	/** @taking: asked for by spill.c, counted in hk_mem.taking */
 	bool taking;
 	/** @wire: a message about it went over the network */
