@@ -38,6 +38,8 @@ static const char *check_config(const struct hk_wire_config *c, u32 len,
 	u32 tail = len - sizeof(*c);
 	const void *data = c + 1;
 
+	if (c->index && le32_to_cpu(c->kind) != HK_CONFIG_CPUID)
+		return "index";
 	switch (le32_to_cpu(c->kind)) {
 	case HK_CONFIG_BASE:
 		return tail == sizeof(struct hk_config_base) ? NULL : "BASE size";

@@ -301,6 +301,8 @@ static void test_config(void)
 		if (kind < HK_CONFIG_BASE || kind > HK_CONFIG_CPUID)
 			ok &= refuses(&m, 0, kind);
 	tap_ok(ok && refuses(&m, 3, 1), "msg: CONFIG: unknown kind");
+	tap_ok(refuses_all(&m, offsetof(struct hk_wire_config, index), 4),
+	       "msg: CONFIG: index without a vCPU");
 	free(m.body);
 	test_config_lists();
 	m = make(HK_MSG_VM_CONFIG_ACK, sizeof(struct hk_wire_config_ack));
