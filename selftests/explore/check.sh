@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Explore the page protocol in a few sizes; TAP
+# Explore the page protocol and where a vCPU lives, in a few sizes; TAP
 #
 #   check.sh DIRECTORY_OF_PROGRAMS [long]
 #
@@ -45,12 +45,27 @@ run 1 "2 nodes, links without order: noticed" -n 2 -u
 run 1 "3 nodes, links without order: noticed" -n 3 -u
 prog=walk
 run 0 "63 nodes at random" 300000 1
+# where a vCPU lives: -w moves wished for at once, -i interrupts under way, -c of
+# which kinds, -f how far nodes may be behind; -s: SIPI right behind its INIT, which
+# a handoff may overtake (known, see Documentation/residency.rst)
+prog=residency
+run 0 "vCPU: 2 nodes, all interrupts" -n 2 -w 2 -i 3 -c 31 -f 3
+run 0 "vCPU: 3 nodes, all interrupts" -n 3 -w 2 -i 2 -c 31 -f 0
+run 0 "vCPU: 3 nodes, late news" -n 3 -w 2 -i 2 -f 1
+run 0 "vCPU: 3 nodes, late news, NMI" -n 3 -i 2 -c 4 -f 2
+run 0 "vCPU: 4 nodes, two moves at once" -n 4 -w 2 -f 0
+run 0 "vCPU: 4 nodes, late news" -n 4 -f 1
+run 1 "vCPU: SIPI right behind its INIT: overtakes it" -n 2 -i 2 -c 24 -s
 prog=explore
 if [ "$2" = long ]; then
 	run 0 "4 nodes, late local messages, sleepers" -n 4 -l
 	run 0 "5 nodes, late local messages" -n 5 -l -w
 	prog=walk
 	run 0 "63 nodes at random, longer" 3000000 2
+	prog=residency
+	run 0 "vCPU: 3 nodes, late news, all interrupts" -n 3 -i 2 -c 31 -f 1
+	run 0 "vCPU: 4 nodes, later news" -n 4 -f 2
+	run 0 "vCPU: 4 nodes, late news, two moves" -n 4 -w 2 -f 1
 fi
 echo "1..$nr"
 exit $rc

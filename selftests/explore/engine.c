@@ -310,7 +310,7 @@ static double seconds(void)
 int explore(unsigned int depth_max, u32 states_max)
 {
 	struct happening h[HAPPENINGS_MAX];
-	struct world w = { 0 }, next;
+	struct world w, next;
 	u32 at = 0, level_end = 1, nr;
 	unsigned int depth = 0, len, n, k;
 	bool is_new, bounded = false;
@@ -320,6 +320,7 @@ int explore(unsigned int depth_max, u32 states_max)
 	int drain = 0;
 
 	pack_init();
+	world_first(&w);
 	len = world_pack(&w, buf);
 	state_find(buf, len, NO_STATE, &is_new);
 

@@ -369,6 +369,12 @@ unsigned int world_happenings(const struct world *w, struct happening *h)
 	return h - start;
 }
 
+/* nobody has ever touched a page */
+void world_first(struct world *w)
+{
+	memset(w, 0, sizeof(*w));
+}
+
 bool world_quiet(const struct world *w)
 {
 	u8 page, i, j;

@@ -102,6 +102,7 @@ const char *world_apply(struct world *w, const struct happening *h);
 const char *world_check(const struct world *w);
 
 unsigned int world_happenings(const struct world *w, struct happening *h);
+void world_first(struct world *w);
 bool world_quiet(const struct world *w);
 void world_print(const struct world *w);
 void happening_print(const struct world *w, const struct happening *h);

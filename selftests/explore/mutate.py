@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Break the page protocol on purpose and see that it is noticed; TAP.
+"""Break the protocols on purpose and see that it is noticed; TAP.
 
-Each mutation replaces exact text of dsm/*.c, which must be there exactly once.
+Each mutation replaces exact text of dsm/*.c or migrate/*.c, which must be there
+exactly once; those of model.res are of the driver in residency.c here.
 "explore": the explorer must notice. "unit": no order of events among nodes that
 keep the protocol can show it (checks against faulty peers, fairness), so the
 unit test must.
@@ -18,7 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 HERE = pathlib.Path(__file__).resolve().parent
 DSM = HERE.parent.parent / "dsm"
+MIGRATE = HERE.parent.parent / "migrate"
 RUNS = (["-n", "2"], ["-n", "3"], ["-n", "3", "-l"])
+RES_RUNS = (["-n", "2", "-w", "2", "-i", "2", "-c", "31"],
+            ["-n", "3", "-w", "2", "-i", "2", "-f", "1"])
+RES_FILES = ("residency.c", "pending.c", "model.res")
 
 
 def row(state, event, old, new):
@@ -239,6 +244,93 @@ MUTATIONS = [
      "if (acks || !hk_dir_wait_empty(wait))", "if (acks)"),
     ("owner recalled twice", "unit", "directory.c",
      "~hk_node_bit(req) & ~owner;", "~hk_node_bit(req);"),
+
+    # where a vCPU lives
+    ("target is HERE before the state is applied", "explore", "residency.c",
+     ("{ 1, HK_RES_ARRIVING, HK_RES_ACT_WAKE,", "{ 1, HK_RES_HERE, HK_RES_ACT_WAKE,")),
+    ("target does not begin a generation", "explore", "residency.c",
+     ("		res->seq++;\n", "")),
+    ("target keeps its interrupts after APPLIED", "explore", "residency.c",
+     ("					HK_RES_ACT_INJECT | HK_RES_ACT_TELL_TAKEN |", "					HK_RES_ACT_TELL_TAKEN |")),
+    ("target tells nobody", "explore", "residency.c",
+     ("HK_RES_ACT_INJECT | HK_RES_ACT_TELL_TAKEN |", "HK_RES_ACT_INJECT |")),
+    ("target that cannot apply says nothing", "explore", "residency.c",
+     ("					     HK_RES_ACT_TELL_REFUSED |\n", "")),
+    ("target that cannot apply keeps the interrupts", "explore", "residency.c",
+     ("					     HK_RES_ACT_FORWARD |\n", "")),
+    ("target that cannot apply runs it all the same", "explore", "residency.c",
+     ("{ 1, HK_RES_AWAY,\n					     HK_RES_ACT_FORWARD", "{ 1, HK_RES_HERE,\n					     HK_RES_ACT_FORWARD")),
+    ("source goes on before the answer", "explore", "residency.c",
+     ("{ 1, HK_RES_LEAVING, 0 }", "{ 1, SAME, 0 }")),
+    ("source is AWAY at once", "explore", "residency.c",
+     ("{ 1, HK_RES_LEAVING, 0 }", "{ 1, HK_RES_AWAY, 0 }")),
+    ("source keeps the interrupts after TAKEN", "explore", "residency.c",
+     ("				      HK_RES_ACT_FORWARD | HK_RES_ACT_WAKE,\n				      .newer", "				      HK_RES_ACT_WAKE,\n				      .newer")),
+    ("source injects after TAKEN", "explore", "residency.c",
+     ("				      HK_RES_ACT_FORWARD | HK_RES_ACT_WAKE,\n				      .newer", "				      HK_RES_ACT_INJECT | HK_RES_ACT_WAKE,\n				      .newer")),
+    ("source goes on after TAKEN", "explore", "residency.c",
+     ("{ 1, HK_RES_AWAY,\n				      HK_RES_ACT_FORWARD | HK_RES_ACT_WAKE,", "{ 1, HK_RES_HERE,\n				      HK_RES_ACT_FORWARD | HK_RES_ACT_WAKE,")),
+    ("source takes old news for the answer", "explore", "residency.c",
+     (".newer = 1, .heir = 1", ".heir = 1")),
+    ("source hears its target only", "explore", "residency.c",
+     (".newer = 1, .heir = 1", ".match = 1")),
+    ("source gives up after a refusal", "explore", "residency.c",
+     ("{ 1, HK_RES_HERE,\n					HK_RES_ACT_INJECT | HK_RES_ACT_WAKE,\n					.match", "{ 1, HK_RES_AWAY,\n					HK_RES_ACT_INJECT | HK_RES_ACT_WAKE,\n					.match")),
+    ("source keeps the interrupts after a refusal", "explore", "residency.c",
+     ("					HK_RES_ACT_INJECT | HK_RES_ACT_WAKE,\n					.match", "					HK_RES_ACT_WAKE,\n					.match")),
+    ("source keeps the interrupts after a failed capture", "explore", "residency.c",
+     ("				       HK_RES_ACT_INJECT | HK_RES_ACT_WAKE },\n		[HK_RES_EV_STATE]", "				       HK_RES_ACT_WAKE },\n		[HK_RES_EV_STATE]")),
+    ("old news believed", "explore", "residency.c",
+     ("{ 1, SAME, HK_RES_ACT_WAKE, .newer = 1 }", "{ 1, SAME, HK_RES_ACT_WAKE }")),
+    ("news not believed", "explore", "residency.c",
+     ("old == HK_RES_LEAVING || old == HK_RES_AWAY", "old == HK_RES_LEAVING")),
+    ("generation of news forgotten", "explore", "residency.c",
+     ("			res->seq = seq;\n", "")),
+    ("old TAKEN is a protocol error", "explore", "residency.c",
+     ("[HK_RES_EV_TAKEN] = { 1, SAME, 0 },\n		[HK_RES_EV_REFUSED] = { 1, SAME, 0 },\n	},\n	[HK_RES_LEAVING]", "[HK_RES_EV_REFUSED] = { 1, SAME, 0 },\n	},\n	[HK_RES_LEAVING]")),
+    ("generations do not wrap", "explore", "residency.c",
+     ("rule->newer && (s32)(seq - res->seq) <= 0", "rule->newer && seq <= res->seq")),
+    ("refusal leaves the target's name", "explore", "residency.c",
+     ("		if (res->state == HK_RES_HERE)\n			res->node = self;\n", "		(void)self;\n")),
+    ("anybody's TAKEN of the next generation counts", "unit", "residency.c",
+     ("rule->heir && seq == res->seq + 1 && peer != res->node", "0")),
+    ("anybody's refusal counts", "unit", "residency.c",
+     ("rule->match && (peer != res->node || seq != res->seq + 1)", "rule->match && seq != res->seq + 1")),
+    ("refusal of any generation counts", "unit", "residency.c",
+     ("rule->match && (peer != res->node || seq != res->seq + 1)", "rule->match && peer != res->node")),
+    ("stale state is not answered", "unit", "residency.c",
+     ("(*act = HK_RES_ACT_TELL_REFUSED, 0) : 0", "0 : 0")),
+    ("edge is kept as level, too", "explore", "pending.c",
+     ("			p->edge[irq->vector / 64] |= (u64)1 << (irq->vector % 64);\n", "			p->edge[irq->vector / 64] |= (u64)1 << (irq->vector % 64);\n			p->lvl[irq->vector / 64] |= (u64)1 << (irq->vector % 64);\n			if (0)\n")),
+    ("vector comes out twice", "explore", "pending.c",
+     ("			set[i / 64] &= ~bit;\n", "			if (i & 1)\n				set[i / 64] ^= bit >> 1;\n			else\n				set[i / 64] &= ~bit;\n")),
+    ("lowest word is forgotten", "explore", "pending.c",
+     ("for (i = 255; i >= 0; i--)", "for (i = 255; i >= 64; i--)")),
+    ("level comes out as edge", "explore", "pending.c",
+     ("	irq->trig = 1;\n", "")),
+    ("one NMI only", "explore", "pending.c",
+     ("if (p->nmi < 2)", "if (p->nmi < 1)")),
+    ("all NMIs come out as one", "explore", "pending.c",
+     ("		p->nmi--;\n", "		p->nmi = 0;\n")),
+    ("SIPI comes out before INIT", "unit", "pending.c",
+     ("	if (p->init) {", "	if (p->init && !p->sipi) {")),
+    ("INIT does not void a SIPI", "unit", "pending.c",
+     ("		p->init = 1;\n		p->sipi = 0;\n", "		p->init = 1;\n")),
+    ("INIT lost", "explore", "pending.c",
+     ("		p->init = 1;\n", "")),
+    ("SIPI vector lost", "explore", "pending.c",
+     ("		irq->vector = p->sipi_vector;\n", "")),
+    ("trigger mode of the first one counts", "unit", "pending.c",
+     ("			p->edge[irq->vector / 64] &= ~((u64)1 << (irq->vector % 64));\n", "")),
+    # what kmod does around it
+    ("refusal at once is not told", "explore", "model.res",
+     ("			return put(w, self, from, no);\n", "			(void)no;\n			return NULL;\n")),
+    ("LEAVING delivers to its LAPIC", "explore", "model.res",
+     ("	if (hk_res_keeps(res))\n		return keep", "	if (res->state == HK_RES_ARRIVING)\n		return keep")),
+    ("wish during a handoff is dropped with it", "explore", "model.res",
+     ("	case DO_LEFT:\n		n->runner = RUN_IDLE;\n		return want_check(w, h->node);", "	case DO_LEFT:\n		n->runner = RUN_IDLE;\n		return NULL;")),
+    ("the VMM calls once", "explore", "model.res",
+     ("!c.recalls && !c.wishes)", "!c.recalls && !c.wishes && 0)")),
 ]
 
 
@@ -261,13 +353,13 @@ def substitute(text, change):
     return text[:start] + "\n".join(lines) + text[end:]
 
 
-def notice(args, where, dsm):
+def notice(args, where, dsm, res=False):
     """Who notices: (by the explorer, by the unit test, build failure)."""
     flags = ["-O1", "-std=gnu11", "-Wall", "-Wextra",
              "-Wno-unused-parameter", "-Wno-unused-variable",
              "-Wno-unused-but-set-variable"]
     objs = []
-    for name in ("page", "directory"):
+    for name in ("residency", "pending") if res else ("page", "directory"):
         obj = str(where / (name + ".o"))
         run = subprocess.run([args.cc, *flags, "-c", "-o", obj,
                               str(dsm / (name + ".c"))],
@@ -275,11 +367,22 @@ def notice(args, where, dsm):
         if run.returncode:
             return None, None, run.stderr
         objs.append(obj)
-    for prog, parts in (("explore", args.explore), ("unit", args.unit)):
+    explore, unit = args.explore, args.unit
+    if res:
+        model = where / "model.res"
+        explore = [*args.res_engine, args.res_model]
+        unit = args.res_unit
+        if model.exists():
+            obj = str(where / "model.o")
+            subprocess.run([args.cc, "-O1", "-std=gnu11", "-I", str(HERE),
+                            "-iquote", str(HERE), "-x", "c", "-c", "-o", obj,
+                            str(model)], check=True)
+            explore = [*args.res_engine, obj]
+    for prog, parts in (("explore", explore), ("unit", unit)):
         subprocess.run([args.cc, "-o", str(where / prog), *parts, *objs],
                        check=True)
     by_explore = None
-    for opts in RUNS:
+    for opts in RES_RUNS if res else RUNS:
         try:
             run = subprocess.run([str(where / "explore"), *opts,
                                   "-m", "3000000"], capture_output=True,
@@ -303,13 +406,20 @@ def try_one(args, tmp, nr, mutation):
     if len(change) == 1 and isinstance(change[0], tuple):
         change = change[0]
     where = tmp / str(nr)
-    dsm = where / "dsm"
-    shutil.copytree(DSM, dsm)
-    text = substitute((dsm / file).read_text(), change)
+    res = file in RES_FILES
+    shutil.copytree(DSM, where / "dsm")
+    shutil.copytree(MIGRATE, where / "migrate")
+    src = where / ("migrate" if res else "dsm") / file
+    if file == "model.res":
+        src = where / file
+        shutil.copy(HERE / "residency.c", src)
+    text = substitute(src.read_text(), change)
     if text is None:
         return False, "%s: original text not found just once" % name
-    (dsm / file).write_text(text)
-    by_explore, by_unit, broken = notice(args, where, dsm)
+    src.write_text(text)
+    by_explore, by_unit, broken = notice(args, where,
+                                         where / ("migrate" if res else "dsm"),
+                                         res)
     shutil.rmtree(where)
     if broken:
         return False, "%s: %s" % (name, broken.strip())
@@ -344,11 +454,26 @@ def main():
                             str(src)], check=True)
             objs.append(obj)
 
-        # the unbroken protocol must pass, or the rest means nothing
+        def build(src, name, *flags):
+            obj = str(tmp / name)
+            subprocess.run([args.cc, "-O2", "-std=gnu11", *flags, "-c", "-o",
+                            obj, str(src)], check=True)
+            return obj
+
+        args.res_model = build(HERE / "residency.c", "res_model.o")
+        args.res_engine = [build(HERE / "engine.c", "res_engine.o",
+                                 '-DMODEL_H="residency.h"')]
+        args.res_unit = [build(HERE.parent / "migrate" / (s + ".c"), s + ".o")
+                         for s in ("migrate_test", "pending_test",
+                                   "residency_test", "msg_test")]
+        args.res_unit.append(build(MIGRATE / "state.c", "state.o"))
+
+        # the unbroken protocols must pass, or the rest means nothing
         where = tmp / "0"
         where.mkdir()
         by_explore, by_unit, broken = notice(args, where, DSM)
         sound = not (by_explore or by_unit or broken)
+        sound = sound and not any(notice(args, where, MIGRATE, True))
         print("1..%d" % (1 if args.mutate else len(MUTATIONS) + 1))
         if not args.mutate:
             print("%sok 1 - no mutation, no fault" % ("" if sound else "not "))
