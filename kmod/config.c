@@ -97,6 +97,55 @@ static int publish_base(struct hk_vm *vm, struct kvm_vcpu *vcpu)
 	return section_publish(vm, s);
 }
 
+/* Context: vs->lock held */
+static void zap_tables(struct hk_vcpus *vs, struct kvm_vcpu *vcpu, u64 offset)
+{
+	const struct hk_config_slot *c;
+	struct hk_section *s;
+	u32 i;
+
+	list_for_each_entry(s, &vs->sections, list) {
+		if (s->kind != HK_CONFIG_SLOTS)
+			continue;
+		c = (const struct hk_config_slot *)s->data;
+		for (i = 0; i < s->len / sizeof(*c); i++)
+			if (offset >= c[i].offset &&
+			    offset - c[i].offset < c[i].size)
+				hk_kvm_zap_table(vcpu, (c[i].gpa + offset -
+							c[i].offset) >> PAGE_SHIFT);
+	}
+}
+
+/**
+ * hk_vcpus_page_gone() - a page of guest RAM is leaving this node
+ * @vm: VM
+ * @gfn: page of guest RAM
+ *
+ * Where KVM shadows the guest's page tables it learns of changes by write-protecting
+ * them; but the next change may be made on another node. So whatever it has made of
+ * this page goes with the page. It reads the table anew, by way of a read copy, when
+ * the guest needs it; a fault that has read the old entry meanwhile is caught by
+ * KVM's own second look (gpte_changed()), which finds the page gone.
+ *
+ * Context: process; the page may be locked. Takes vs->lock, KVM's mmu_lock.
+ */
+void hk_vcpus_page_gone(struct hk_vm *vm, u64 gfn)
+{
+	struct hk_vcpus *vs = vm->vcpus;
+	u32 i;
+
+	if (!vs || !READ_ONCE(vs->kvm))
+		return;
+	mutex_lock(&vs->lock);
+	for (i = 0; vs->kvm && i < vs->nr; i++) {
+		if (!vs->v[i].vcpu)
+			continue;
+		zap_tables(vs, vs->v[i].vcpu, gfn << PAGE_SHIFT);
+		break;
+	}
+	mutex_unlock(&vs->lock);
+}
+
 /**
  * hk_config_slots() - send the memslots that are guest RAM of ours
  * @vm: VM

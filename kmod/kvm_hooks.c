@@ -27,6 +27,7 @@
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include "compat/hk_ftrace.h"
+#include "compat/hk_kvm.h"
 #include "kvm_hooks.h"
 #include "vm.h"
 
@@ -375,27 +376,38 @@ static int hook_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code,
  * The address of a function that is not exported: a kprobe is resolved by the
  * kernel and, as the kernel is traced by fentry, sits on the very call site.
  */
-static int hook_resolve(struct hk_hook *hook)
+static int hook_resolve(const char *name, unsigned long *site)
 {
-	struct kprobe kp = { .symbol_name = hook->name };
+	struct kprobe kp = { .symbol_name = name };
 	int err = register_kprobe(&kp);
 
-	if (err)
+	if (err) {
+		pr_err("hyperkernel: %s() not found (%d): is kvm.ko loaded, are kprobes on?\n",
+		       name, err);
 		return err;
-	hook->orig = (unsigned long)kp.addr + MCOUNT_INSN_SIZE;
+	}
+	*site = (unsigned long)kp.addr;
 	unregister_kprobe(&kp);
 	return 0;
 }
 
+/* not hooked, only called */
+static unsigned long zap_table_fn;
+
+void hk_kvm_zap_table(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	if (READ_ONCE(vcpu->kvm->arch.indirect_shadow_pages))
+		hk_kvm_call_zap_table(zap_table_fn, vcpu, gfn);
+}
+
 static int hook_install(struct hk_hook *hook)
 {
-	int err = hook_resolve(hook);
+	unsigned long site;
+	int err = hook_resolve(hook->name, &site);
 
-	if (err) {
-		pr_err("hyperkernel: %s() not found (%d): is kvm.ko loaded, are kprobes on?\n",
-		       hook->name, err);
+	if (err)
 		return err;
-	}
+	hook->orig = site + MCOUNT_INSN_SIZE;
 	err = ftrace_set_filter(&hook->ops, (unsigned char *)hook->name,
 				strlen(hook->name), 1);
 	if (!err)
@@ -414,6 +426,9 @@ int hk_hooks_init(void)
 		pr_err("hyperkernel: this kernel tracks indirect branches; boot with ibt=off\n");
 		return -EOPNOTSUPP;
 	}
+	err = hook_resolve(HK_KVM_ZAP_TABLE, &zap_table_fn);
+	if (err)
+		return err;
 	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
 		err = hook_install(&hooks[i]);
 		if (err)

@@ -5,6 +5,7 @@
 #ifndef HK_KMOD_KVM_HOOKS_H
 #define HK_KMOD_KVM_HOOKS_H
 
+#include <linux/kvm_types.h>
 #include <linux/types.h>
 #include "../migrate/pending.h"
 
@@ -55,6 +56,12 @@ void hk_hooks_del_obj(const void *obj);
 long hk_kvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long hk_kvm_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 int hk_kvm_accept_irq(struct kvm_vcpu *vcpu, const struct hk_irq *irq);
+
+/*
+ * Forget what KVM has made of the guest page table at @gfn, where it shadows page
+ * tables (nested paging off). Process context; takes KVM's mmu_lock.
+ */
+void hk_kvm_zap_table(struct kvm_vcpu *vcpu, gfn_t gfn);
 
 /* is this file a KVM VM's or a vCPU's? (by its ioctl function) */
 bool hk_kvm_is_vm_file(struct file *file);

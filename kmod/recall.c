@@ -140,6 +140,7 @@ static bool recall_take(struct hk_visit *v, struct hk_busy *busy,
 {
 	if (hk_page_mapcount(page))
 		unmap_mapping_pages(page->mapping, busy->gfn, 1, false);
+	hk_vcpus_page_gone(busy->mem->vm, busy->gfn);
 	hk_visit_lock(v);
 	if (!page_ref_freeze(page, 1)) {
 		hk_visit_unlock(v);

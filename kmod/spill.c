@@ -146,6 +146,7 @@ static bool drop_page(struct hk_mem *mem, u64 gfn)
 	/* stays, being locked: hk_visit_detach() wants the lock, too */
 	if (hk_page_mapcount(page))
 		unmap_mapping_pages(page->mapping, gfn, 1, false);
+	hk_vcpus_page_gone(mem->vm, gfn);
 	hk_visit_lock(&v);
 	if (v.page == page && v.state == HK_PG_SHARED &&
 	    page_ref_freeze(page, 1)) {

@@ -236,6 +236,8 @@ void hk_dev_path(struct hk_vm *vm, char *buf, size_t len);
  * vCPUs, kmod/vcpu.c
  */
 int hk_vcpus_create(struct hk_vm *vm);
+/* a page has been unmapped on this node and is leaving it */
+void hk_vcpus_page_gone(struct hk_vm *vm, u64 gfn);
 /* does KVM fault in a page for a walk of the guest's page tables, in this thread? */
 bool hk_vcpus_walking(struct hk_vm *vm);
 void hk_vcpus_destroy(struct hk_vm *vm);

@@ -71,7 +71,10 @@ void hk_walk_mapped(struct hk_mem *mem, u64 gfn)
 
 /**
  * hk_walk_left_ns() - how long a page must not be recalled because of our turn
+ * @mem: guest RAM
+ * @gfn: page
  * Context: any.
+ * Return: nanoseconds
  */
 u64 hk_walk_left_ns(struct hk_mem *mem, u64 gfn)
 {
