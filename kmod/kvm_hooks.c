@@ -391,6 +391,19 @@ static int hook_resolve(const char *name, unsigned long *site)
 	return 0;
 }
 
+/*
+ * A guest that does not take part in asynchronous page faults is halted by KVM for
+ * as long as one lasts, while a kworker fetches the page: two more changes of
+ * thread per fault, a page that is mapped before the vCPU has it, and a second
+ * fault. KVM leaves it for guests that may halt on their own. Set when all vCPUs
+ * exist, the flag changes nothing else: HLT is intercepted or not from a vCPU's
+ * creation on.
+ */
+void hk_kvm_no_async_pf(struct kvm *kvm)
+{
+	WRITE_ONCE(kvm->arch.hlt_in_guest, true);
+}
+
 /* not hooked, only called */
 static unsigned long zap_table_fn;
 

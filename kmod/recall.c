@@ -43,9 +43,9 @@
 #include "compat/mm.h"
 #include "mem.h"
 
-static uint hold_us = 1000;
+static uint hold_us = 300;
 module_param(hold_us, uint, 0644);
-MODULE_PARM_DESC(hold_us, "Shortest time in microseconds that a page stays after a fault got it (default 1000)");
+MODULE_PARM_DESC(hold_us, "Shortest time in microseconds that a page stays after a fault got it (default 300)");
 
 static u32 page_time_us(const struct page *page)
 {

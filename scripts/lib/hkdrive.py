@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 VCLUSTER = os.path.join(TOP, 'scripts', 'vcluster')
+DILATION = 10
 
 
 class Failed(Exception):
@@ -171,10 +172,18 @@ class Drive:
                 self.host(n, 'hkctl node join 10.77.0.1 ram %s' % ram)
 
     def guest_args(self, extra=''):
-        khz = self.host(1, "sed 's/.*tsc_early_khz=\\([0-9]*\\).*/\\1/' "
-                        '/proc/cmdline').strip()
-        return ('console=ttyS0 quiet panic=1 nokaslr tsc=reliable hpet=disable pmtmr=0 '
-                'tsc_early_khz=%s no_timer_check %s' % (khz, extra)).strip()
+        """Kernel command line of test guests.
+
+        Time is dilated: the guest is told that its TSC ticks DILATION times faster
+        than it does, so its second lasts DILATION seconds of the hosts. A link
+        between emulated hosts takes milliseconds where a real one takes tens of
+        microseconds, and a tick of 4 ms, which touches pages that all CPUs share,
+        would be over before its pages have come."""
+        khz = int(self.host(1, "sed 's/.*tsc_early_khz=\\([0-9]*\\).*/\\1/' "
+                            '/proc/cmdline'))
+        return ('console=ttyS0 quiet panic=1 nokaslr tsc=reliable hpet=disable '
+                'pmtmr=0 tsc_early_khz=%d no_timer_check maxcpus=1 %s' % (
+                    khz * DILATION, extra)).strip()
 
     def vm_create(self, name, ram='1280M', vcpus=4, append='', more=''):
         self.host(1, 'hkctl vm create %s ram %s vcpus %d %s '
