@@ -77,7 +77,8 @@ class Console:
         mark = 'hk%d' % self.serial
         with self.cond:
             start = self.pos = len(self.text)
-        self.send('%s; echo "%s" rc=$?' % (command, mark))
+        self.send(command)
+        self.send('echo "%s" rc=$?' % mark)
         m = self.expect(r'^%s rc=(\d+)$' % mark, timeout)
         return int(m.group(1)), self.text[start:m.start()]
 
