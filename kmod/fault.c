@@ -303,6 +303,8 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 							  VM_FAULT_SIGBUS;
 		if (!page && walk)
 			hk_walk_gather(mem, gfn);
+		else if (!page && wait.busy)
+			hk_prefetch_miss(mem, gfn, write);
 		if (!page)
 			break;
 		if (fault_lock_page(mem, gfn, page, write, &writable)) {

@@ -168,6 +168,18 @@ struct hk_walk_page {
 	u64 last_ns;
 };
 
+#define HK_RUNS		8
+
+/**
+ * struct hk_run - a run of sequential faults, prefetch.c
+ */
+struct hk_run {
+	/** @next: gfn where it is expected to go on, 0: none */
+	u64 next;
+	/** @window: pages asked for last time */
+	u32 window;
+};
+
 /**
  * struct hk_mem - guest RAM on this node
  */
@@ -198,6 +210,10 @@ struct hk_mem {
 	struct hk_walk_page walk[HK_WALK_PAGES];
 	/** @walk_slice_end: until then walk pages stay here, ktime ns */
 	u64 walk_slice_end;
+	/** @run: runs of faults; no lock, guesses */
+	struct hk_run run[HK_RUNS];
+	/** @run_turn: entry that the next run takes */
+	atomic_t run_turn;
 	/** @present: pages here */
 	atomic64_t present;
 	/** @nr_shared: of those, in HK_PG_SHARED */
@@ -320,6 +336,9 @@ void hk_recall_mapped(struct hk_visit *v);
 void hk_recall_stop(struct hk_busy *busy);
 u64 hk_hold_left_ns(struct hk_mem *mem, const struct page *page);
 
+/* prefetch.c */
+void hk_prefetch_miss(struct hk_mem *mem, u64 gfn, bool write);
+
 /* walk.c */
 void hk_walk_note(struct hk_mem *mem, u64 gfn);
 void hk_walk_mapped(struct hk_mem *mem, u64 gfn);
@@ -330,6 +349,7 @@ void hk_walk_gather(struct hk_mem *mem, u64 gfn);
 void hk_spill_init(struct hk_mem *mem);
 void hk_spill_stop(struct hk_mem *mem);
 bool hk_room_get(struct hk_mem *mem);
+bool hk_room_spare(struct hk_mem *mem);
 void hk_room_put(struct hk_mem *mem);
 int hk_room_wait(struct hk_mem *mem);
 int hk_spill_recv(struct hk_mem *mem, struct hk_msg *msg, char *why);

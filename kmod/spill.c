@@ -75,6 +75,18 @@ bool hk_room_get(struct hk_mem *mem)
 }
 
 /**
+ * hk_room_spare() - is there room for what nobody has asked for yet?
+ * @mem: guest RAM
+ * Context: any.
+ */
+bool hk_room_spare(struct hk_mem *mem)
+{
+	struct hk_node *node = mem->vm->node;
+
+	return room_used(node) + SPILL_MARGIN <= room_low(node);
+}
+
+/**
  * hk_room_put() - give room for one page back
  * @mem: guest RAM
  * Context: any.
