@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fill most of guest RAM from all CPUs and verify it from others
+ * Fill most of guest RAM from all CPUs and verify it, also from others
  *
- * usage: fill MIB [ROUNDS]
- * Each CPU fills its slice; then each verifies the slice that another CPU filled,
- * so every page is read on a CPU other than its writer's. Prints one line, "FILL
- * ok …" or "FILL bad …", and exits with 0 or 1.
+ * usage: fill MIB [EVERY]
+ * Each CPU fills its slice; then every page is verified: each EVERYth (default: each)
+ * by a CPU other than the one that wrote it, the rest by the writer. Prints one line,
+ * "FILL ok ..." or "FILL bad ...", and exits with 0 or 1.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -22,14 +22,33 @@ static int cpus;
 static pthread_barrier_t barrier;
 static unsigned long bad;
 static uint64_t first_bad;
-static int rounds = 1;
+static size_t every = 1;
 
-/* every word differs from its neighbours, from page to page, round to round */
-static uint64_t pattern(size_t i, int round)
+#define PAGE_WORDS (4096 / sizeof(uint64_t))
+
+/* every word differs from its neighbours, also from page to page */
+static uint64_t pattern(size_t i)
 {
-	uint64_t x = (i + 1) * 0x9e3779b97f4a7c15ull + round;
+	uint64_t x = (i + 1) * 0x9e3779b97f4a7c15ull;
 
 	return x ^ (x >> 29);
+}
+
+/* pages of the slice of @cpu that others verify, or those that they do not */
+static unsigned long verify(int cpu, int by_others)
+{
+	size_t slice = words / cpus, from = slice * cpu, i;
+	unsigned long wrong = 0;
+
+	for (i = from; i < from + slice; i++) {
+		if (!(i / PAGE_WORDS % every) != by_others)
+			continue;
+		if (ram[i] != pattern(i)) {
+			wrong++;
+			__atomic_store_n(&first_bad, i, __ATOMIC_RELAXED);
+		}
+	}
+	return wrong;
 }
 
 static void pin(int cpu)
@@ -46,26 +65,17 @@ static void pin(int cpu)
 
 static void *worker(void *arg)
 {
-	int me = (long)arg, round;
-	size_t slice = words / cpus;
+	int me = (long)arg;
+	size_t slice = words / cpus, i;
+	unsigned long wrong;
 
 	pin(me);
-	for (round = 0; round < rounds; round++) {
-		size_t from = slice * me, other, i;
-		unsigned long wrong = 0;
-
-		for (i = from; i < from + slice; i++)
-			ram[i] = pattern(i, round);
-		pthread_barrier_wait(&barrier);
-		other = slice * ((me + 1 + round % (cpus > 1 ? cpus - 1 : 1)) % cpus);
-		for (i = other; i < other + slice; i++)
-			if (ram[i] != pattern(i, round)) {
-				wrong++;
-				__atomic_store_n(&first_bad, i, __ATOMIC_RELAXED);
-			}
-		__atomic_fetch_add(&bad, wrong, __ATOMIC_RELAXED);
-		pthread_barrier_wait(&barrier);
-	}
+	for (i = slice * me; i < slice * (me + 1); i++)
+		ram[i] = pattern(i);
+	pthread_barrier_wait(&barrier);
+	wrong = verify((me + 1) % cpus, 1);
+	wrong += verify(me, 0);
+	__atomic_fetch_add(&bad, wrong, __ATOMIC_RELAXED);
 	return NULL;
 }
 
@@ -76,7 +86,9 @@ int main(int argc, char **argv)
 	long i;
 
 	if (argc > 2)
-		rounds = atoi(argv[2]);
+		every = strtoul(argv[2], NULL, 0);
+	if (!every)
+		every = 1;
 	cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	if (cpus > 256)
 		cpus = 256;
@@ -99,6 +111,6 @@ int main(int argc, char **argv)
 		printf("FILL bad words=%lu first=0x%lx mib=%zu cpus=%d\n", bad,
 		       (unsigned long)first_bad * sizeof(*ram), mib, cpus);
 	else
-		printf("FILL ok mib=%zu cpus=%d rounds=%d\n", mib, cpus, rounds);
+		printf("FILL ok mib=%zu cpus=%d every=%zu\n", mib, cpus, every);
 	return !!bad;
 }
