@@ -41,7 +41,7 @@ static unsigned long verify(int cpu, int by_others)
 	unsigned long wrong = 0;
 
 	for (i = from; i < from + slice; i++) {
-		if (!(i / PAGE_WORDS % every) != by_others)
+		if ((i / PAGE_WORDS % every == 0) != by_others)
 			continue;
 		if (ram[i] != pattern(i)) {
 			wrong++;
