@@ -183,8 +183,7 @@ class Drive:
         khz = int(self.host(1, "sed 's/.*tsc_early_khz=\\([0-9]*\\).*/\\1/' "
                             '/proc/cmdline'))
         return ('console=ttyS0 quiet panic=1 nokaslr tsc=reliable hpet=disable '
-                'pmtmr=0 tsc_early_khz=%d no_timer_check maxcpus=1 '
-                'transparent_hugepage=never %s' % (
+                'pmtmr=0 tsc_early_khz=%d no_timer_check maxcpus=1 %s' % (
                     khz * DILATION, extra)).strip()
 
     def vm_create(self, name, ram='1280M', vcpus=4, append='', more=''):
