@@ -50,9 +50,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include "link.h"
-#include "clock.h"
-#include "transport.h"
+#include "link_internal.h"
 
 #include <asm/msr.h>
 #include <asm/tsc.h>
@@ -72,165 +70,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-/* Bytes after which the sender stops collecting */
-#define TX_BATCH_BYTES		65536
-/* PONG and ECHO_REPLY are dropped while so many messages wait to be sent */
-#define TX_REPLY_MAX		1024
-/* PINGs in quick succession after HELLO, for the clock */
-#define QUICK_PINGS		16
-#define QUICK_PING_MS		20
-/* How long the end waits for the sender to say BYE */
-#define END_BYE_MS		500
-/* How long it waits for the receiver to find a better reason */
-#define END_REASON_MS		100
-
-enum link_state {
-	LINK_HELLO,
-	LINK_UP,
-	LINK_ENDING,
-	LINK_ENDED,
-};
-
-/* Tell the peer the reason in a BYE */
-#define END_TELL	0x01
-/* Another reason that turns up during the end is better than this one */
-#define END_WEAK	0x02
-
-/**
- * struct hk_link - see the head of this file
- * @kref: references; the last put may come from any context
- * @ops: calls to the owner
- * @cfg: parameters
- * @conn: the transport's connection, NULL after the end
- * @lock: protects the fields down to @up_since
- * @state: enum link_state; also read without @lock
- * @end_flags: END_*, valid from ENDING on
- * @why: reason of the end, valid from ENDING on, final in ENDED
- * @lanes: messages to send
- * @queued: messages in @lanes; also read without @lock
- * @hello: peer's HELLO was accepted
- * @clock: samples of the peer's TSC
- * @rtt_min: shortest round trip in ns, 0: none
- * @rtt_last: last round trip in ns
- * @up_since: ktime of the HELLO, 0: none
- * @tx_wait: the sender sleeps here
- * @tx_task: sender
- * @tx_done: it has ended
- * @tx_seq: messages numbered so far (sender only; stats read it)
- * @tx_bytes: sent (sender only; stats read it)
- * @ping_due: set by the timer, cleared by the sender
- * @ping: the message that it then fills and sends (sender only)
- * @bye: likewise, for the end
- * @batch: scratch of the sender
- * @rx_task: receiver, NULL after it has ended
- * @rx_done: it has ended
- * @rx_seq: number of the last message (receiver only; stats read it)
- * @rx_bytes: received (receiver only; stats read it)
- * @rx_stale: dropped because of another epoch (receiver only; stats read it)
- * @quiet_since: ktime since when the receiver waits in vain; 0: it does not wait
- * @timer: heartbeat and the peer's death
- * @next_ping: ktime of the next PING (timer; the receiver when the link comes up)
- * @next_tick: ktime when the timer should have run (timer)
- * @quick: quick PINGs left (timer)
- * @echo_lock: one hk_link_echo() at a time
- * @echo_wait: it waits here
- * @echo_cookie: number of the last ECHO sent (under @echo_lock)
- * @echo_seen: number of the last ECHO_REPLY (receiver)
- * @end_work: takes the link down
- * @ended: ops->down has been called
- */
-struct hk_link {
-	struct kref kref;
-	const struct hk_link_ops *ops;
-	struct hk_link_cfg cfg;
-	struct hk_conn *conn;
-
-	raw_spinlock_t lock;	/* see Locks above */
-	enum link_state state;
-	unsigned int end_flags;
-	char why[HK_REASON_MAX];
-	struct list_head lanes[HK_LANE_NR];
-	u32 queued;
-	bool hello;
-	struct hk_clock clock;
-	u64 rtt_min;
-	u64 rtt_last;
-	u64 up_since;
-
-	struct rcuwait tx_wait ____cacheline_aligned_in_smp;
-	struct task_struct *tx_task;
-	struct completion tx_done;
-	u64 tx_seq;
-	u64 tx_bytes;
-	bool ping_due;
-	struct hk_msg *ping;
-	struct hk_msg *bye;
-	struct hk_msg *batch[HK_TX_BATCH];
-
-	struct task_struct *rx_task ____cacheline_aligned_in_smp;
-	struct completion rx_done;
-	u64 rx_seq;
-	u64 rx_bytes;
-	u64 rx_stale;
-	u64 quiet_since;
-
-	struct timer_list timer;
-	u64 next_ping;
-	u64 next_tick;
-	u32 quick;
-
-	struct mutex echo_lock;	/* outermost: held over the whole measurement */
-	wait_queue_head_t echo_wait;
-	u64 echo_cookie;
-	u64 echo_seen;
-
-	struct work_struct end_work;
-	struct completion ended;
-};
-
 /* Messages */
-
-static struct hk_msg *msg_new(u32 len, gfp_t gfp)
-{
-	struct hk_msg *msg;
-
-	/* Falls back to vmalloc only above a page and where it may sleep */
-	msg = kvmalloc(struct_size(msg, body, len), gfp);
-	if (msg)
-		memset(msg, 0, sizeof(*msg));
-	return msg;
-}
-
-struct hk_msg *hk_msg_alloc(u8 type, u32 vm, u32 len, gfp_t gfp)
-{
-	const struct hk_wire_type *t = hk_wire_type(type);
-	struct hk_msg *msg;
-
-	if (WARN_ON_ONCE(!t || len < t->min || len > t->max))
-		return NULL;
-	msg = msg_new(len, gfp);
-	if (!msg)
-		return NULL;
-	memset(msg->body, 0, len);
-	msg->hdr.type = type;
-	msg->hdr.len = cpu_to_le32(len);
-	msg->hdr.lane = t->lane;
-	msg->hdr.vm = cpu_to_le32(vm);
-	return msg;
-}
-
-void hk_msg_free(struct hk_msg *msg)
-{
-	if (!msg)
-		return;
-	if (msg->page)
-		put_page(msg->page);
-	/* vfree() may sleep, the caller perhaps may not */
-	if (is_vmalloc_addr(msg))
-		kvfree_rcu(msg, rcu);
-	else
-		kfree(msg);
-}
 
 static u32 msg_bytes(const struct hk_msg *msg)
 {
@@ -622,7 +462,7 @@ static struct hk_msg *rx_msg(struct hk_link *link, u64 *tsc)
 
 	/* Both bounded: the length by the table of types */
 	len = le32_to_cpu(hdr.len);
-	msg = msg_new(len, GFP_NOIO);
+	msg = hk_msg_new(len, GFP_NOIO);
 	if (!msg)
 		goto nomem;
 	msg->hdr = hdr;

@@ -155,8 +155,8 @@ struct hk_mem_mm {
 	unsigned long vmas;
 };
 
+#define HK_WALK_PAGES	64
 #define HK_WALK_BITS	6
-#define HK_WALK_PAGES	(1 << HK_WALK_BITS)
 
 /**
  * struct hk_walk_page - a page that walks on this node use, walk.c
@@ -326,6 +326,14 @@ void hk_visit_detach(struct hk_visit *v);
 void hk_visit_end(struct hk_visit *v, bool may_recall);
 int hk_visit_prepare(struct hk_visit *v, bool first_touch);
 void hk_busy_put(struct hk_busy *busy);
+
+/* visit.c, for mem.c */
+void hk_visit_no_memory(struct hk_visit *v, const char *what);
+int hk_visit_msg(struct hk_visit *v, const struct hk_dmsg *m);
+int hk_visit_drain(struct hk_visit *v);
+void hk_busy_wake(struct hk_busy *busy);
+void hk_msgs_refill(struct hk_mem *mem);
+
 void hk_mem_mm_add(struct hk_mem *mem, struct mm_struct *mm);
 bool hk_mem_mm_del(struct hk_mem *mem, struct mm_struct *mm);
 
