@@ -89,7 +89,7 @@ static void print_times(uint16_t peer, uint64_t *raw, uint32_t n, uint64_t len,
 
 static int echo(int argc, char **argv)
 {
-	uint64_t count = 100, len = 0, times[ECHO_MAX];
+	uint64_t count = 100, len = 64, times[ECHO_MAX];
 	struct hk_nl *nl;
 	bool page = false;
 	uint16_t peer;
@@ -105,8 +105,8 @@ static int echo(int argc, char **argv)
 			if (hk_parse_u64(argv[++i], 1, ECHO_MAX, &count))
 				return misused("count must be 1 to %u", ECHO_MAX);
 		} else if (!strcmp(argv[i], "len") && i + 1 < argc) {
-			if (hk_parse_u64(argv[++i], 0, 1 << 20, &len))
-				return misused("len must be a number of bytes");
+			if (hk_parse_u64(argv[++i], 16, 32768, &len))
+				return misused("len must be 16 to 32768 bytes");
 		} else {
 			return usage(stderr, USAGE);
 		}
