@@ -3,7 +3,7 @@
 # make modules [KDIR=… | KERNEL=6.12]   hyperkernel.ko in out/build-SERIES/
 # make user                             hkd and hkctl in out/bin/
 # make demo [HOSTS=3] [KERNEL=6.12] [SHELL=1]
-# make check, make bench
+# make check
 #
 # Objects of different kernels do not mix: sources are copied to a directory per
 # kernel and built there.
@@ -46,12 +46,8 @@ demo: bootstrap
 	@scripts/stage $(KERNEL)
 	@scripts/demo
 
-bench: bootstrap
-	@scripts/stage $(KERNEL)
-	@scripts/bench
-
 clean:
 	rm -rf out/build-* out/bin out/obj out/selftests
 	$(MAKE) -C user clean
 
-.PHONY: all modules modules_install user bootstrap check demo bench clean
+.PHONY: all modules modules_install user bootstrap check demo clean
