@@ -8,6 +8,12 @@
 # Objects of different kernels do not mix: sources are copied to a directory per
 # kernel and built there.
 
+# "make demo SHELL=1": SHELL is make's own variable, too
+ifeq ($(origin SHELL),command line)
+export SHELL_DEMO := $(SHELL)
+override SHELL := /bin/sh
+endif
+
 # Without a choice and without the headers of 6.1: the running kernel
 ifeq ($(KERNEL)$(KDIR),)
 KDIR := $(shell scripts/kdir 6.1 2>/dev/null || echo /lib/modules/$$(uname -r)/build)
@@ -16,12 +22,6 @@ KERNEL ?= 6.1
 KDIR ?= $(shell scripts/kdir $(KERNEL))
 BUILD := out/build-$(KERNEL)
 SOURCES := Kbuild kmod dsm migrate fabric uapi
-
-# "make demo SHELL=1": SHELL is make's own variable, too
-ifeq ($(origin SHELL),command line)
-export SHELL_DEMO := $(SHELL)
-override SHELL := /bin/sh
-endif
 
 all: modules user
 
