@@ -45,7 +45,7 @@ def boot(d):
     return con, m
 
 
-def guest_test(con, cmd, want, timeout=200):
+def guest_test(con, cmd, want, timeout=400):
     rc, text = con.run(cmd, timeout)
     need(rc == 0 and re.search(want, text, re.M), '%s: status %d:\n%s' % (cmd, rc, text))
     return text
@@ -127,7 +127,7 @@ def main():
             m = re.search(r'moves-out (\d+) moves-in (\d+)', text)
             need(m and int(m.group(1)) + int(m.group(2)) >= MOVES // HOSTS, text)
             guest_test(con, 'touch /tmp/stop; wait; cat /tmp/load.out; '
-                       'grep -q "LOAD ok" /tmp/load.out', 'LOAD ok', 200)
+                       'grep -q "LOAD ok" /tmp/load.out', 'LOAD ok', 400)
         with tap.test('boot CPU moves away and back'):
             move(d, 0, 2)
             need(residence(d)[0] == 2, residence(d))
