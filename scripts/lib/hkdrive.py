@@ -30,17 +30,26 @@ class Console:
         self.pos = 0
         self.closed = False
         self.cond = threading.Condition()
-        self.proc = subprocess.Popen(
-            drive.command('exec', '-i', '1', 'socat STDIO UNIX-CONNECT:/run/%s.console,'
-                          'retry=100,interval=0.1' % vm),
+        self.open = lambda: subprocess.Popen(
+            drive.command('exec', '-i', '1', 'i=0; while [ ! -S /run/%s.console ] '
+                          '&& [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done; '
+                          'exec socat STDIO UNIX-CONNECT:/run/%s.console' % (vm, vm)),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT)
+        self.proc = self.open()
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
     def read(self):
+        tries = 5
         while True:
             data = os.read(self.proc.stdout.fileno(), 65536)
+            if not data and not self.text and tries:
+                # not connected yet, and nothing said: the VMM is just starting
+                tries -= 1
+                self.proc.wait()
+                self.proc = self.open()
+                continue
             with self.cond:
                 if not data:
                     self.closed = True
