@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ordered channel to one peer
+ * The ordered channel to one peer: life, sending, heartbeat
  *
  * Who runs:
  *
  *	sender	(thread) sleeps on tx_wait, takes what is queued, control lane first,
  *		numbers it, gives it to the transport in one go
- *	receiver (thread) blocks in the transport; checks, answers what belongs to
- *		the link itself, gives the rest to ops->recv
+ *	receiver (thread, link_rx.c) blocks in the transport; checks, answers what
+ *		belongs to the link itself, gives the rest to ops->recv
  *	timer	(softirq) asks the sender for a PING, declares a silent peer dead; it
  *		needs no memory and no thread, so that a host short of either does
  *		not look dead to itself
  *	end work (workqueue) takes the link down, once
  *
- * A link goes through the states below, always forward; link_end() makes the step to
- * ENDING, whoever calls first, and queues the end work:
+ * A link goes through the states below, always forward; hk_link_end() makes the step
+ * to ENDING, whoever calls first, and queues the end work:
  *
  *	HELLO ---HELLO accepted---> UP
  *	  |                          |
- *	  +------- link_end() -------+--> ENDING ---end work---> ENDED
+ *	  +----- hk_link_end() ------+--> ENDING ---end work---> ENDED
  *
- * hk_link_close() is link_end() and a wait for ENDED. Contexts that may still hold
+ * hk_link_close() is hk_link_end() and a wait for ENDED. Contexts that may still hold
  * the link while the end work runs, and why none is in its way:
  *
  * 1. hk_link_send() in any context. It looks at the state and queues under @lock: what
  *    it queued before ENDING is freed by the end work after the sender has gone, what
  *    comes later is refused. Its wake-up after the unlock touches @link, which its
  *    caller's reference keeps; tx_wait is empty once the sender has gone.
- * 2. The sender, asleep or blocked in the transport. link_end() wakes it; ENDING is
+ * 2. The sender, asleep or blocked in the transport. hk_link_end() wakes it; ENDING is
  *    part of its wait condition. Blocked on a peer that takes nothing, it is freed by
  *    shutdown, which does not wait for it.
  * 3. The receiver, blocked in the transport: shutdown lets it read what has already
@@ -35,9 +35,9 @@
  *    comes back. If it is there for the lock of somebody in hk_link_close(), nothing
  *    helps: so that is forbidden.
  * 4. The timer: shut down after the receiver has gone, who is the only other one
- *    to arm it. A link_end() of its own after ENDING changes nothing.
+ *    to arm it. An hk_link_end() of its own after ENDING changes nothing.
  * 5. hk_link_echo(): ENDING is part of its wait condition.
- * 6. Another link_end(): the state is changed under @lock, the work queued once.
+ * 6. Another hk_link_end(): the state is changed under @lock, the work queued once.
  *
  * The end work holds a reference of its own ("running"), given at creation.
  *
@@ -48,19 +48,14 @@
  * refused message is freed on the spot; under a raw lock that is right as long as
  * the kernel is not PREEMPT_RT, as is allocating it there.)
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include "link_internal.h"
 
 #include <asm/msr.h>
-#include <asm/tsc.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
-#include <linux/mm.h>
 #include <linux/mutex.h>
-#include <linux/printk.h>
 #include <linux/rcuwait.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
@@ -80,27 +75,14 @@ static u32 msg_bytes(const struct hk_msg *msg)
 
 /* The end */
 
-static bool link_ending(struct hk_link *link)
-{
-	return READ_ONCE(link->state) >= LINK_ENDING;
-}
-
-/**
- * link_end() - begin the end of a link, or give it a better reason
- * @link: link
- * @flags: END_*
- * @fmt: reason
- * Context: any.
- */
-static __printf(3, 4) void link_end(struct hk_link *link, unsigned int flags,
-				    const char *fmt, ...)
+void hk_link_end(struct hk_link *link, unsigned int flags, const char *fmt, ...)
 {
 	unsigned long irq;
 	bool first;
 	va_list args;
 
 	raw_spin_lock_irqsave(&link->lock, irq);
-	first = !link_ending(link);
+	first = !hk_link_ending(link);
 	if (first || (link->end_flags & END_WEAK && !(flags & END_WEAK))) {
 		va_start(args, fmt);
 		vscnprintf(link->why, sizeof(link->why), fmt, args);
@@ -146,7 +128,7 @@ static void link_end_work(struct work_struct *work)
 	struct hk_link *link = container_of(work, struct hk_link, end_work);
 	unsigned int flags = READ_ONCE(link->end_flags);
 
-	/* Not in link_end(): the lock of the wait queue is not a raw one */
+	/* Not in hk_link_end(): the lock of the wait queue is not a raw one */
 	wake_up_all(&link->echo_wait);
 	if (flags & END_TELL)
 		wait_for_completion_timeout(&link->tx_done,
@@ -179,14 +161,14 @@ static void link_end_work(struct work_struct *work)
 
 void hk_link_fail(struct hk_link *link, const char *why)
 {
-	link_end(link, END_TELL, "%s", why);
+	hk_link_end(link, END_TELL, "%s", why);
 }
 
 void hk_link_close(struct hk_link *link, const char *why)
 {
 	if (WARN_ON_ONCE(current == READ_ONCE(link->rx_task)))
 		return;
-	link_end(link, why ? END_TELL : 0, "%s", why ?: "closed");
+	hk_link_end(link, why ? END_TELL : 0, "%s", why ?: "closed");
 	wait_for_completion(&link->ended);
 	/* The module may be unloaded next: let the function return, too */
 	flush_work(&link->end_work);
@@ -214,7 +196,7 @@ int hk_link_send(struct hk_link *link, struct hk_msg *msg)
 	msg->queued_ns = ktime_get_ns();
 
 	raw_spin_lock_irqsave(&link->lock, irq);
-	if (link_ending(link)) {
+	if (hk_link_ending(link)) {
 		raw_spin_unlock_irqrestore(&link->lock, irq);
 		goto refuse;
 	}
@@ -242,7 +224,7 @@ static void tx_own_hdr(struct hk_link *link, struct hk_msg *msg)
 	hdr->epoch = cpu_to_le32(link->cfg.epoch);
 }
 
-static void tx_fill_ping(struct hk_link *link, struct hk_msg *msg)
+void hk_link_fill_ping(struct hk_link *link, struct hk_msg *msg)
 {
 	struct hk_wire_ping *ping = (struct hk_wire_ping *)msg->body;
 
@@ -273,7 +255,7 @@ static void tx_timestamp(struct hk_msg *msg)
 static bool tx_wanted(struct hk_link *link)
 {
 	return READ_ONCE(link->queued) || READ_ONCE(link->ping_due) ||
-	       link_ending(link) || kthread_should_stop();
+	       hk_link_ending(link) || kthread_should_stop();
 }
 
 /*
@@ -292,13 +274,13 @@ static unsigned int tx_collect(struct hk_link *link, bool *more, bool *last)
 	/* Not before HELLO went out */
 	if (link->tx_seq && READ_ONCE(link->ping_due)) {
 		WRITE_ONCE(link->ping_due, false);
-		tx_fill_ping(link, link->ping);
+		hk_link_fill_ping(link, link->ping);
 		link->batch[nr++] = link->ping;
 		goto number;
 	}
 
 	raw_spin_lock_irq(&link->lock);
-	ending = link_ending(link);
+	ending = hk_link_ending(link);
 	if (ending && !(link->end_flags & END_TELL)) {
 		raw_spin_unlock_irq(&link->lock);
 		*last = true;
@@ -359,8 +341,8 @@ static bool tx_once(struct hk_link *link)
 	}
 	if (err) {
 		/* The receiver may still find a BYE that says more */
-		link_end(link, END_WEAK, "send to node %u: error %d",
-			 link->cfg.peer, err);
+		hk_link_end(link, END_WEAK, "send to node %u: error %d",
+			    link->cfg.peer, err);
 		return false;
 	}
 	WRITE_ONCE(link->tx_seq, link->tx_seq + nr);
@@ -380,303 +362,6 @@ static int tx_thread(void *data)
 	return 0;
 }
 
-/* Receiving */
-
-/*
- * Note whether the link waits for the peer. Before HELLO the clock is not reset:
- * that has to come within dead_ms, whole.
- */
-static void rx_quiet(struct hk_link *link, u64 since)
-{
-	if (link->hello)
-		WRITE_ONCE(link->quiet_since, since);
-}
-
-static void rx_refuse(struct hk_link *link, const struct hk_wire_hdr *hdr,
-		      const char *why)
-{
-	pr_warn_ratelimited("node %u: from node %u: %s (%s, type %u, len %u, seq %llu)\n",
-			    link->cfg.self, link->cfg.peer, why,
-			    hk_msg_name(hdr->type), hdr->type,
-			    le32_to_cpu(hdr->len), le64_to_cpu(hdr->seq));
-	link_end(link, END_TELL, "node %u broke the protocol: %s",
-		 link->cfg.peer, why);
-}
-
-/* Return: true when @vec was filled; otherwise the end has begun */
-static bool rx_bytes(struct hk_link *link, struct kvec *vec, unsigned int nr,
-		     size_t len, bool start)
-{
-	int ret;
-
-	ret = link->conn->transport->recv(link->conn, vec, nr, len);
-	if (ret > 0) {
-		WRITE_ONCE(link->rx_bytes, link->rx_bytes + len);
-		return true;
-	}
-	/* Better than a weak reason of the sender; no news when the end shut us down */
-	if (!ret && start)
-		link_end(link, 0, "node %u closed the connection",
-			 link->cfg.peer);
-	else if (!ret || ret == -ECONNABORTED)
-		link_end(link, 0, "node %u closed the connection amid a message",
-			 link->cfg.peer);
-	else
-		link_end(link, 0, "receive from node %u: error %d",
-			 link->cfg.peer, ret);
-	return false;
-}
-
-static struct hk_msg *rx_msg(struct hk_link *link, u64 *tsc)
-{
-	const char *why;
-	struct hk_wire_hdr hdr;
-	struct hk_msg *msg;
-	struct kvec vec[2];
-	unsigned int nr = 0;
-	u32 len;
-
-	vec[0].iov_base = &hdr;
-	vec[0].iov_len = sizeof(hdr);
-	if (!rx_bytes(link, vec, 1, sizeof(hdr), true))
-		return NULL;
-	*tsc = hdr.type == HK_MSG_PONG ? rdtsc_ordered() : 0;
-	rx_quiet(link, ktime_get_ns());
-
-	if (hk_wire_hdr_check(&hdr, link->cfg.peer, &why)) {
-		rx_refuse(link, &hdr, why);
-		return NULL;
-	}
-	if (le64_to_cpu(hdr.seq) != link->rx_seq + 1) {
-		rx_refuse(link, &hdr, "sequence number is not the next one");
-		return NULL;
-	}
-	if (!link->hello && hdr.type != HK_MSG_HELLO) {
-		rx_refuse(link, &hdr, "message before HELLO");
-		return NULL;
-	}
-	if (link->hello && hdr.type == HK_MSG_HELLO) {
-		rx_refuse(link, &hdr, "second HELLO");
-		return NULL;
-	}
-
-	/* Both bounded: the length by the table of types */
-	len = le32_to_cpu(hdr.len);
-	msg = hk_msg_new(len, GFP_NOIO);
-	if (!msg)
-		goto nomem;
-	msg->hdr = hdr;
-	if (hdr.flags & HK_WIRE_F_PAGE) {
-		msg->page = alloc_page(GFP_NOIO);
-		if (!msg->page)
-			goto nomem;
-	}
-
-	if (len) {
-		vec[nr].iov_base = msg->body;
-		vec[nr++].iov_len = len;
-	}
-	if (msg->page) {
-		vec[nr].iov_base = page_address(msg->page);
-		vec[nr++].iov_len = HK_WIRE_PAGE_SIZE;
-		len += HK_WIRE_PAGE_SIZE;
-	}
-	if (nr && !rx_bytes(link, vec, nr, len, false)) {
-		hk_msg_free(msg);
-		return NULL;
-	}
-	WRITE_ONCE(link->rx_seq, link->rx_seq + 1);
-	msg->queued_ns = ktime_get_ns();
-	return msg;
-
-nomem:
-	hk_msg_free(msg);
-	link_end(link, END_TELL, "out of memory for a message of %u bytes", len);
-	return NULL;
-}
-
-static bool rx_hello(struct hk_link *link, struct hk_msg *msg)
-{
-	const char *why;
-	bool up;
-
-	if (hk_wire_hello_check((struct hk_wire_hello *)msg->body,
-				link->cfg.peer, link->cfg.cluster, &why)) {
-		rx_refuse(link, &msg->hdr, why);
-		return false;
-	}
-	raw_spin_lock_irq(&link->lock);
-	link->hello = true;
-	link->up_since = ktime_get_ns();
-	up = link->state == LINK_HELLO;
-	if (up)
-		WRITE_ONCE(link->state, LINK_UP);
-	raw_spin_unlock_irq(&link->lock);
-	if (!up)
-		return true;
-	if (link->ops->up)
-		link->ops->up(link);
-	WRITE_ONCE(link->next_ping, 0);
-	mod_timer(&link->timer, jiffies);
-	return true;
-}
-
-/* Do not let a peer that asks but does not listen fill the memory with answers */
-static void rx_answer(struct hk_link *link, struct hk_msg *msg)
-{
-	if (READ_ONCE(link->queued) >= TX_REPLY_MAX) {
-		hk_msg_free(msg);
-		return;
-	}
-	hk_link_send(link, msg);
-}
-
-static void rx_ping(struct hk_link *link, const struct hk_msg *msg)
-{
-	const struct hk_wire_ping *ping = (struct hk_wire_ping *)msg->body;
-	struct hk_msg *pong;
-
-	pong = hk_msg_alloc(HK_MSG_PONG, 0, sizeof(*ping), GFP_NOIO);
-	if (pong) {
-		((struct hk_wire_ping *)pong->body)->t_sent = ping->t_sent;
-		tx_fill_ping(link, pong);
-		rx_answer(link, pong);
-	}
-	if (link->ops->seen_ping)
-		link->ops->seen_ping(link, ping);
-}
-
-static u64 tsc_to_ns(u64 ticks)
-{
-	return mul_u64_u32_div(ticks, 1000000, tsc_khz ?: 1000000);
-}
-
-static void rx_pong(struct hk_link *link, const struct hk_msg *msg, u64 tsc)
-{
-	const struct hk_wire_ping *ping = (struct hk_wire_ping *)msg->body;
-	u64 sent = le64_to_cpu(ping->t_sent);
-	u64 ns;
-
-	raw_spin_lock_irq(&link->lock);
-	if (hk_clock_add(&link->clock, sent, le64_to_cpu(ping->t_peer), tsc)) {
-		ns = tsc_to_ns(tsc - sent);
-		link->rtt_last = ns;
-		if (!link->rtt_min || ns < link->rtt_min)
-			link->rtt_min = ns;
-	}
-	raw_spin_unlock_irq(&link->lock);
-	if (link->ops->seen_ping)
-		link->ops->seen_ping(link, ping);
-}
-
-static bool rx_echo(struct hk_link *link, const struct hk_msg *msg)
-{
-	const struct hk_wire_echo *echo = (struct hk_wire_echo *)msg->body;
-	u32 len = sizeof(*echo);
-	struct hk_msg *reply;
-	const char *why;
-
-	if (hk_wire_echo_check(echo, &why)) {
-		rx_refuse(link, &msg->hdr, why);
-		return false;
-	}
-	if (!echo->reply_page)
-		len = le32_to_cpu(echo->reply_len);
-	reply = hk_msg_alloc(HK_MSG_ECHO_REPLY, 0, len, GFP_NOIO);
-	if (!reply)
-		return true;
-	((struct hk_wire_echo *)reply->body)->cookie = echo->cookie;
-	if (echo->reply_page) {
-		reply->page = alloc_page(GFP_NOIO | __GFP_ZERO);
-		if (!reply->page) {
-			hk_msg_free(reply);
-			return true;
-		}
-	}
-	rx_answer(link, reply);
-	return true;
-}
-
-static void rx_bye(struct hk_link *link, const struct hk_msg *msg)
-{
-	char text[HK_REASON_MAX];
-
-	hk_wire_text_get((struct hk_wire_text *)msg->body, text);
-	link_end(link, 0, "node %u left: %s", link->cfg.peer, text);
-}
-
-/* Return: true to go on; @msg is consumed in any case */
-static bool rx_dispatch(struct hk_link *link, struct hk_msg *msg, u64 tsc)
-{
-	char why[HK_REASON_MAX] = "";
-	bool go_on = true;
-	int ret;
-
-	if (msg->hdr.type == HK_MSG_HELLO) {
-		go_on = rx_hello(link, msg);
-		goto free;
-	}
-	if (le32_to_cpu(msg->hdr.epoch) != link->cfg.epoch) {
-		WRITE_ONCE(link->rx_stale, link->rx_stale + 1);
-		goto free;
-	}
-	/* The end has begun: only a reason is of interest still */
-	if (link_ending(link) && msg->hdr.type != HK_MSG_BYE)
-		goto free;
-
-	switch (msg->hdr.type) {
-	case HK_MSG_PING:
-		rx_ping(link, msg);
-		break;
-	case HK_MSG_PONG:
-		rx_pong(link, msg, tsc);
-		break;
-	case HK_MSG_ECHO:
-		go_on = rx_echo(link, msg);
-		break;
-	case HK_MSG_ECHO_REPLY:
-		WRITE_ONCE(link->echo_seen, le64_to_cpu(((struct hk_wire_echo *)
-							 msg->body)->cookie));
-		wake_up(&link->echo_wait);
-		break;
-	case HK_MSG_BYE:
-		rx_bye(link, msg);
-		go_on = false;
-		break;
-	default:
-		ret = link->ops->recv(link, msg, why);
-		if (ret >= 0)
-			return true;
-		if (why[0])
-			link_end(link, END_TELL, "%s", why);
-		else
-			link_end(link, END_TELL, "message refused: error %d",
-				 ret);
-		return false;
-	}
-free:
-	hk_msg_free(msg);
-	return go_on;
-}
-
-static int rx_thread(void *data)
-{
-	struct hk_link *link = data;
-	unsigned int noio = memalloc_noio_save();
-	struct hk_msg *msg;
-	u64 tsc;
-
-	do {
-		rx_quiet(link, ktime_get_ns());
-		msg = rx_msg(link, &tsc);
-		/* What takes long from here on is not the peer's fault */
-		rx_quiet(link, 0);
-	} while (msg && rx_dispatch(link, msg, tsc));
-	memalloc_noio_restore(noio);
-	complete_all(&link->rx_done);
-	return 0;
-}
-
 /* Heartbeat */
 
 static void link_timer(struct timer_list *timer)
@@ -688,7 +373,7 @@ static void link_timer(struct timer_list *timer)
 	u64 now = ktime_get_ns();
 	u64 next = now + beat;
 
-	if (link_ending(link))
+	if (hk_link_ending(link))
 		return;
 	if (quiet && now - quiet >= dead) {
 		/*
@@ -697,8 +382,8 @@ static void link_timer(struct timer_list *timer)
 		 * has had its turn.
 		 */
 		if ((s64)(now - link->next_tick) < (s64)dead / 2) {
-			link_end(link, 0, "nothing heard from node %u for %u ms",
-				 link->cfg.peer, link->cfg.dead_ms);
+			hk_link_end(link, 0, "nothing heard from node %u for %u ms",
+				    link->cfg.peer, link->cfg.dead_ms);
 			return;
 		}
 		cmpxchg64(&link->quiet_since, quiet, now);
@@ -835,7 +520,7 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 		err = PTR_ERR(link->tx_task);
 		goto err_msgs;
 	}
-	link->rx_task = link_thread(link, "rx", rx_thread);
+	link->rx_task = link_thread(link, "rx", hk_link_rx_thread);
 	if (IS_ERR(link->rx_task)) {
 		err = PTR_ERR(link->rx_task);
 		goto err_tx;
@@ -942,7 +627,7 @@ static int echo_once(struct hk_link *link, u32 req_len, u32 reply_len,
 		return err;
 	left = wait_event_killable_timeout(link->echo_wait,
 					   READ_ONCE(link->echo_seen) == cookie ||
-					   link_ending(link),
+					   hk_link_ending(link),
 					   msecs_to_jiffies(link->cfg.dead_ms));
 	if (left < 0)
 		return -EINTR;

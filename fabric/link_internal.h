@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a link is made of: for link.c and message.c alone
+ * What a link is made of: for link.c, link_rx.c and message.c alone
  */
 #ifndef HK_FABRIC_LINK_INTERNAL_H
 #define HK_FABRIC_LINK_INTERNAL_H
@@ -18,8 +18,6 @@
 
 /* Bytes after which the sender stops collecting */
 #define TX_BATCH_BYTES		65536
-/* PONG and ECHO_REPLY are dropped while so many messages wait to be sent */
-#define TX_REPLY_MAX		1024
 /* PINGs in quick succession after HELLO, for the clock */
 #define QUICK_PINGS		16
 #define QUICK_PING_MS		20
@@ -41,7 +39,7 @@ enum link_state {
 #define END_WEAK	0x02
 
 /**
- * struct hk_link - see the head of this file
+ * struct hk_link - see the head of link.c
  * @kref: references; the last put may come from any context
  * @ops: calls to the owner
  * @cfg: parameters
@@ -89,7 +87,7 @@ struct hk_link {
 	struct hk_link_cfg cfg;
 	struct hk_conn *conn;
 
-	raw_spinlock_t lock;	/* see Locks above */
+	raw_spinlock_t lock;	/* leaf, see Locks in link.c */
 	enum link_state state;
 	unsigned int end_flags;
 	char why[HK_REASON_MAX];
@@ -132,7 +130,30 @@ struct hk_link {
 	struct completion ended;
 };
 
-/* a message with @len bytes of body that are not zeroed */
+static inline bool hk_link_ending(struct hk_link *link)
+{
+	return READ_ONCE(link->state) >= LINK_ENDING;
+}
+
+/* link.c */
+
+/**
+ * hk_link_end() - begin the end of a link, or give it a better reason
+ * @link: link
+ * @flags: END_*
+ * @fmt: reason
+ * Context: any.
+ */
+__printf(3, 4)
+void hk_link_end(struct hk_link *link, unsigned int flags, const char *fmt, ...);
+
+/* put the owner's figures into a PING or PONG */
+void hk_link_fill_ping(struct hk_link *link, struct hk_msg *msg);
+
+/* link_rx.c: the receiver, @data is the struct hk_link */
+int hk_link_rx_thread(void *data);
+
+/* message.c: a message with @len bytes of body that are not zeroed */
 struct hk_msg *hk_msg_new(u32 len, gfp_t gfp);
 
 #endif /* HK_FABRIC_LINK_INTERNAL_H */
