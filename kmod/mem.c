@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest RAM on one node: creation, the way a page's state advances, messages
+ * Guest RAM on one node: creation, mappings, messages from peers
  *
- * The engine in dsm/ decides; this file carries out. A *visit* (struct hk_visit)
- * is one pass through the lock of a gfn's bucket: an event is given to the
- * engine, what it wants sent is queued to the links, what it sends to this node
- * itself is worked on in the same visit (all of it is about the same gfn), and
- * recalls are started when the lock has been dropped.
+ * The engine in dsm/ decides what becomes of a page, visit.c carries it out. Events
+ * come from
  *
  *	fault.c: a fault	-> HK_EV_READ, HK_EV_WRITE
  *	recall.c: page is away	-> HK_EV_TAKEN, HK_EV_DOWNGRADED
  *	spill.c: no room	-> HK_EV_DROP; HK_EV_WRITE for what others offer
  *	hk_mem_recv()		-> all others
- *
- * Messages are queued while the bucket is locked, so their order on a link is
- * the order in which the page's state changed.
  */
 #include <linux/fs.h>
 #include <linux/highmem.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Guest RAM on one node: what mem.c, fault.c, recall.c and spill.c share; nobody
- * else includes it
+ * Guest RAM on one node: what mem.c, visit.c, fault.c, recall.c, spill.c, walk.c and
+ * prefetch.c share; nobody else includes it
  *
  * A gfn on this node has a state (dsm/page.h) and, where that allows access, a
  * page. Pages are in an xarray by gfn; a page's state and a few flags are in
@@ -315,8 +315,10 @@ static inline u32 hk_now_us(void)
 	return (u32)div_u64(ktime_get_ns(), NSEC_PER_USEC);
 }
 
-/* mem.c */
+/* fault.c */
 extern const struct vm_operations_struct hk_mem_vm_ops;
+
+/* visit.c */
 void hk_visit_init(struct hk_visit *v, struct hk_mem *mem, u64 gfn);
 void hk_visit_lock(struct hk_visit *v) __acquires(v->b->lock);
 void hk_visit_unlock(struct hk_visit *v) __releases(v->b->lock);
@@ -327,13 +329,14 @@ void hk_visit_end(struct hk_visit *v, bool may_recall);
 int hk_visit_prepare(struct hk_visit *v, bool first_touch);
 void hk_busy_put(struct hk_busy *busy);
 
-/* visit.c, for mem.c */
+/* visit.c, for mem.c alone */
 void hk_visit_no_memory(struct hk_visit *v, const char *what);
 int hk_visit_msg(struct hk_visit *v, const struct hk_dmsg *m);
 int hk_visit_drain(struct hk_visit *v);
 void hk_busy_wake(struct hk_busy *busy);
 void hk_msgs_refill(struct hk_mem *mem);
 
+/* mem.c */
 void hk_mem_mm_add(struct hk_mem *mem, struct mm_struct *mm);
 bool hk_mem_mm_del(struct hk_mem *mem, struct mm_struct *mm);
 

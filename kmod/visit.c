@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Visits: one pass through the lock of a gfn's bucket
+ * Visits: the way a page's state advances
  *
- * See mem.c for what a visit is and who makes one.
+ * A *visit* (struct hk_visit) is one pass through the lock of a gfn's bucket: an event
+ * is given to the engine, what it wants sent is queued to the links, what it sends to
+ * this node itself is worked on in the same visit (all of it is about the same gfn),
+ * and recalls are started when the lock has been dropped. See mem.c for who makes one.
+ *
+ * Messages are queued while the bucket is locked, so their order on a link is the
+ * order in which the page's state changed.
  */
 #include <linux/fs.h>
 #include <linux/highmem.h>
