@@ -58,7 +58,15 @@ static int scratch_ready(struct hk_vcpu *hv)
 	return 0;
 }
 
-/* a KVM_GET_* */
+/**
+ * hk_scratch_get() - ask KVM with an ioctl that answers in user memory
+ * @hv: vCPU; its runner is current
+ * @file: its KVM file
+ * @cmd: KVM_GET_*
+ * @buf: out: the answer
+ * @len: its bytes, up to HK_SCRATCH_MIN
+ * Return: 0 or negative errno.
+ */
 long hk_scratch_get(struct hk_vcpu *hv, struct file *file, unsigned int cmd,
 		    void *buf, size_t len)
 {
@@ -72,7 +80,13 @@ long hk_scratch_get(struct hk_vcpu *hv, struct file *file, unsigned int cmd,
 	return ret;
 }
 
-/* what a KVM_GET_* wants to find in front of its answer */
+/**
+ * hk_scratch_put_head() - write what a KVM_GET_* wants to find in front of its answer
+ * @hv: vCPU; its runner is current
+ * @buf: head
+ * @len: its bytes, up to HK_SCRATCH_MIN
+ * Return: 0 or negative errno.
+ */
 int hk_scratch_put_head(struct hk_vcpu *hv, const void *buf, size_t len)
 {
 	int err = scratch_ready(hv);
@@ -424,7 +438,13 @@ err:
 		   hv->index);
 }
 
-/* what others need to know of a LAPIC so that destinations resolve there */
+/**
+ * hk_ident_read() - what others need to know of a LAPIC so that destinations resolve
+ * @hv: vCPU; its runner is current
+ * @file: its KVM file
+ * @ident: out
+ * Return: 0 or negative errno.
+ */
 int hk_ident_read(struct hk_vcpu *hv, struct file *file,
 		  struct hk_wire_ident *ident)
 {
@@ -447,6 +467,13 @@ int hk_ident_read(struct hk_vcpu *hv, struct file *file,
 	return ret;
 }
 
+/**
+ * hk_ident_apply() - give a ghost's LAPIC an identity; its timer stays off
+ * @hv: vCPU that lives elsewhere; its runner is current
+ * @file: its KVM file
+ * @ident: identity
+ * Return: 0 or negative errno.
+ */
 int hk_ident_apply(struct hk_vcpu *hv, struct file *file,
 		   const struct hk_wire_ident *ident)
 {

@@ -249,7 +249,13 @@ int hk_config_routes(struct hk_vm *vm)
 	return section_publish(vm, s);
 }
 
-/* VM-wide sections, once, before the first vCPU runs */
+/**
+ * hk_config_harvest_vm() - send the VM-wide sections, once, before a vCPU runs
+ * @vm: VM
+ * @vcpu: any vCPU of it
+ * Context: process, sleeps.
+ * Return: 0 or negative errno.
+ */
 int hk_config_harvest_vm(struct hk_vm *vm, struct kvm_vcpu *vcpu)
 {
 	struct hk_vcpus *vs = vm->vcpus;
@@ -265,6 +271,13 @@ int hk_config_harvest_vm(struct hk_vm *vm, struct kvm_vcpu *vcpu)
 	return publish_base(vm, vcpu) ?: hk_config_slots(vm) ?: hk_config_routes(vm);
 }
 
+/**
+ * hk_config_harvest_vcpu() - send the CPUID of a vCPU
+ * @hv: vCPU; its runner is current
+ * @file: its KVM file
+ * Context: process, sleeps.
+ * Return: 0 or negative errno.
+ */
 int hk_config_harvest_vcpu(struct hk_vcpu *hv, struct file *file)
 {
 	struct kvm_cpuid2 head, *c;
@@ -330,7 +343,13 @@ void hk_config_wait(struct hk_vm *vm)
 			   HK_CONFIG_TIMEOUT_MS);
 }
 
-/* VM_CONFIG, checked by hk_vcpu_msg_check(); the caller frees @msg */
+/**
+ * hk_config_recv() - keep a section that the origin has sent
+ * @vm: VM; killed when there is no memory
+ * @msg: VM_CONFIG, checked by hk_vcpu_msg_check(); the caller frees it
+ * Context: process, sleeps.
+ * Return: 0; -EPROTO when its number does not grow.
+ */
 int hk_config_recv(struct hk_vm *vm, const struct hk_msg *msg)
 {
 	const struct hk_wire_config *w = (const struct hk_wire_config *)msg->body;
@@ -372,7 +391,14 @@ static void send_ack(struct hk_vm *vm, u64 seq)
 	hk_node_send(vm->node, vm->origin, msg);
 }
 
-/* HK_IOC_CONFIG_NEXT */
+/**
+ * hk_config_next() - HK_IOC_CONFIG_NEXT
+ * @vm: VM
+ * @arg: struct hk_config_next, in and out
+ * Context: process, sleeps until there is a section, interruptible.
+ * Return: 0; -ENOSPC: the buffer is too small, len says how much it takes; -EAGAIN;
+ * -EINTR; -ESHUTDOWN when the guest has been stopped; -EFAULT, -EINVAL.
+ */
 long hk_config_next(struct hk_vm *vm, void __user *arg)
 {
 	struct hk_vcpus *vs = vm->vcpus;
@@ -422,6 +448,10 @@ long hk_config_next(struct hk_vm *vm, void __user *arg)
 	return ret;
 }
 
+/**
+ * hk_config_free() - free the sections
+ * @vm: VM, nobody else looks at it
+ */
 void hk_config_free(struct hk_vm *vm)
 {
 	struct hk_section *s, *tmp;

@@ -122,6 +122,7 @@ void hk_vcpu_want_check(struct hk_vcpu *hv)
  * @text: why not
  *
  * A move that failed also tells the origin, which would try again else.
+ * Context: process.
  */
 void hk_vcpu_move_ended(struct hk_vcpu *hv, u16 asker, u64 cookie, int result,
 			const char *text)
@@ -143,7 +144,15 @@ void hk_vcpu_move_ended(struct hk_vcpu *hv, u16 asker, u64 cookie, int result,
 	}
 }
 
-/* process context: pass a wish to move on towards the resident, or act on it */
+/**
+ * hk_vcpu_send_move() - pass a wish to move on towards the resident, or act on it
+ * @hv: vCPU
+ * @to: where to
+ * @temporary: only for an ioctl of the VMM; its place stays what it is
+ * @asker: whom to tell how it ended, HK_NODE_NONE: nobody
+ * @cookie: the asker's
+ * Context: process; the vCPU's lock not held.
+ */
 void hk_vcpu_send_move(struct hk_vcpu *hv, u16 to, bool temporary, u16 asker,
 		       u64 cookie)
 {
@@ -196,6 +205,15 @@ void hk_vcpu_send_move(struct hk_vcpu *hv, u16 to, bool temporary, u16 asker,
 	hk_node_send(vm->node, at, msg);
 }
 
+/**
+ * hk_vcpu_move() - move a vCPU for the user and wait for the end of it
+ * @vm: VM
+ * @vcpu: index
+ * @to: target
+ * @why: out, HK_REASON_LEN bytes: text for the user when it fails
+ * Context: process, sleeps up to HK_MOVE_TIMEOUT_MS, killable; no lock held.
+ * Return: 0 or negative errno.
+ */
 int hk_vcpu_move(struct hk_vm *vm, u32 vcpu, u16 to, char *why)
 {
 	struct hk_vcpus *vs = vm->vcpus;
@@ -264,6 +282,13 @@ int hk_vcpu_move(struct hk_vm *vm, u32 vcpu, u16 to, char *why)
 	return -ETIMEDOUT;
 }
 
+/**
+ * hk_vcpu_recv_moved() - VCPU_MOVED: a move has ended
+ * @hv: vCPU
+ * @w: body, checked by hk_vcpu_msg_check()
+ *
+ * At the origin the place of a vCPU that could not move is where it is.
+ */
 void hk_vcpu_recv_moved(struct hk_vcpu *hv, const struct hk_wire_vcpu *w)
 {
 	unsigned long flags;
@@ -277,6 +302,12 @@ void hk_vcpu_recv_moved(struct hk_vcpu *hv, const struct hk_wire_vcpu *w)
 	mover_done(hv->vm, le64_to_cpu(w->cookie), w->result, w->text);
 }
 
+/**
+ * hk_vcpu_recv_move() - VCPU_MOVE: somebody wishes a move
+ * @hv: vCPU
+ * @w: body, checked by hk_vcpu_msg_check()
+ * Return: 0, or -EPROTO when a node is not a member.
+ */
 int hk_vcpu_recv_move(struct hk_vcpu *hv, const struct hk_wire_vcpu *w)
 {
 	u16 to = le16_to_cpu(w->node), asker = le16_to_cpu(w->asker);

@@ -409,6 +409,8 @@ int hk_park_recall(struct hk_vcpu *hv, struct file *file)
  * @file: its KVM file
  * @cmd: ioctl
  * @arg: argument of the ioctl
+ * Context: process, sleeps.
+ * Return: KVM's; KVM_RUN: see hk_park_run().
  */
 long hk_vcpu_on_ioctl(struct hk_vm *vm, struct file *file, unsigned int cmd,
 		      unsigned long arg)

@@ -13,7 +13,12 @@
 #include "../uapi/hyperkernel.h"
 #include "vcpu.h"
 
-/* is there something to do before the guest may run on? */
+/**
+ * hk_vcpu_attention() - is there something to do before the guest may run on?
+ * @hv: resident vCPU
+ * Context: any; the answer may be old at once.
+ * Return: true for a wish to move, a changed LAPIC, a dead guest.
+ */
 bool hk_vcpu_attention(struct hk_vcpu *hv)
 {
 	return READ_ONCE(hv->want) || READ_ONCE(hv->ident_check) ||
@@ -37,9 +42,13 @@ long hk_vcpu_enter(struct hk_vcpu *hv, struct file *file)
 	return hk_kvm_vcpu_ioctl(file, KVM_RUN, 0);
 }
 
-/*
+/**
+ * hk_vcpu_pending_eoi() - turn an EOI that KVM still keeps into an exit
+ * @vcpu: KVM's object, about to leave; its runner is current
+ *
  * The EOI of a level-triggered interrupt is a KVM request until the next entry. A
  * vCPU that is about to leave turns it into the exit that it would have become.
+ * Return: true when kvm_run holds that exit now.
  */
 bool hk_vcpu_pending_eoi(struct kvm_vcpu *vcpu)
 {
@@ -51,7 +60,13 @@ bool hk_vcpu_pending_eoi(struct kvm_vcpu *vcpu)
 	return true;
 }
 
-/* tell the ghosts when the resident's LAPIC is known under another name now */
+/**
+ * hk_vcpu_ident_sync() - tell the ghosts what the resident's LAPIC is called now
+ * @hv: resident vCPU; its runner is current
+ * @file: its KVM file
+ *
+ * Nothing happens unless KVM has made its map anew and the identity is another one.
+ */
 void hk_vcpu_ident_sync(struct hk_vcpu *hv, struct file *file)
 {
 	struct hk_wire_ident ident;
@@ -166,7 +181,11 @@ static struct hk_wire_ident ident_of_state(struct hk_vcpu *hv,
 	};
 }
 
-/* the runner takes in the vCPU whose state has arrived */
+/**
+ * hk_vcpu_arrive() - take in the vCPU whose state has arrived, or refuse it
+ * @hv: vCPU in HK_RES_ARRIVING; its runner is current
+ * @file: its KVM file
+ */
 void hk_vcpu_arrive(struct hk_vcpu *hv, struct file *file)
 {
 	char why[HK_REASON_MAX] = "";
@@ -296,7 +315,11 @@ static bool ghost_work(struct hk_vcpu *hv)
 	       READ_ONCE(hv->ident_stale) || hk_vm_dead(hv->vm);
 }
 
-/* the runner of a ghost gives its LAPIC the identity that the resident has */
+/**
+ * hk_vcpu_ghost_ident() - give a ghost's LAPIC the identity that the resident's has
+ * @hv: vCPU that lives elsewhere; its runner is current
+ * @file: its KVM file
+ */
 void hk_vcpu_ghost_ident(struct hk_vcpu *hv, struct file *file)
 {
 	struct hk_wire_ident ident;
@@ -351,6 +374,8 @@ static int replica_loop(struct hk_vcpu *hv, struct file *file)
  * @file: KVM file of the vCPU, belongs to current->mm
  *
  * May be called again after -EINTR: the vCPU stays where it is meanwhile.
+ * Return: -EINTR; -EBUSY when another thread runs it; -ESHUTDOWN when the guest has
+ * been stopped; other errno when an exit could not be sent.
  */
 long hk_resident_run(struct hk_vm *vm, const struct hk_replica_vcpu *arg,
 		     struct file *file)

@@ -30,6 +30,13 @@
 #include "compat/hk_file.h"
 #include "vcpu.h"
 
+/**
+ * hk_vcpu_of() - our object of a KVM vCPU
+ * @vm: VM that KVM runs in the vCPU's process
+ * @vcpu: KVM's object
+ * Context: any.
+ * Return: vCPU, or NULL when the VM has none of that vcpu_id.
+ */
 struct hk_vcpu *hk_vcpu_of(struct hk_vm *vm, struct kvm_vcpu *vcpu)
 {
 	u32 i = vcpu->vcpu_id;
@@ -37,6 +44,12 @@ struct hk_vcpu *hk_vcpu_of(struct hk_vm *vm, struct kvm_vcpu *vcpu)
 	return i < vm->vcpus->nr ? &vm->vcpus->v[i] : NULL;
 }
 
+/**
+ * hk_vcpus_create() - the vCPUs of a new VM, all resident at the origin
+ * @vm: VM; its place, origin and nr_vcpus are set
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
 int hk_vcpus_create(struct hk_vm *vm)
 {
 	struct hk_vcpus *vs;
@@ -68,7 +81,13 @@ int hk_vcpus_create(struct hk_vm *vm)
 	return 0;
 }
 
-/* the RAM device is closed and the VM out of all lists: no runner, no message */
+/**
+ * hk_vcpus_destroy() - free the vCPUs
+ * @vm: VM; nothing happens when it has none
+ *
+ * The RAM device is closed and the VM out of all lists: no runner, no message.
+ * Context: process, sleeps for a grace period.
+ */
 void hk_vcpus_destroy(struct hk_vm *vm)
 {
 	struct hk_vcpus *vs = vm->vcpus;
@@ -128,6 +147,7 @@ out:
  *
  * When KVM ran the guest in a process that has ended, and nobody (hkd holds the
  * device open to do so) has told why, the guest ends here.
+ * Context: process, sleeps.
  */
 void hk_vcpus_closed(struct hk_vm *vm)
 {
@@ -181,6 +201,12 @@ int hk_vcpu_attach(struct hk_vm *vm, struct kvm_vcpu *vcpu)
 	return err;
 }
 
+/**
+ * hk_vcpus_walking() - does KVM fault in a page for a walk of the guest's tables?
+ * @vm: VM
+ * Context: the thread that faults.
+ * Return: true when it is a runner of this VM in such a fault.
+ */
 bool hk_vcpus_walking(struct hk_vm *vm)
 {
 	struct hk_vcpus *vs = vm->vcpus;
@@ -192,7 +218,13 @@ bool hk_vcpus_walking(struct hk_vm *vm)
 	return false;
 }
 
-/* called around KVM's handler of a nested page fault, in the runner */
+/**
+ * hk_vcpu_on_fault() - KVM begins or ends the handling of a nested page fault
+ * @vm: VM
+ * @vcpu: KVM's object
+ * @walking: it begins, and the fault is one of a walk of the guest's page tables
+ * Context: the runner; does not sleep.
+ */
 void hk_vcpu_on_fault(struct hk_vm *vm, struct kvm_vcpu *vcpu, bool walking)
 {
 	struct hk_vcpu *hv = hk_vcpu_of(vm, vcpu);
@@ -207,7 +239,14 @@ void hk_vcpu_on_fault(struct hk_vm *vm, struct kvm_vcpu *vcpu, bool walking)
  * not leave KVM_RUN. The runner takes the flag away again, unless there is other
  * work behind it.
  */
-/* under hv->lock; whoever waits at hv->wq is not woken */
+
+/**
+ * hk_vcpu_kick_locked() - make the runner leave KVM_RUN
+ * @hv: vCPU, its lock held
+ *
+ * Whoever waits at @hv->wq is not woken: the caller does that after unlocking.
+ * Context: any.
+ */
 void hk_vcpu_kick_locked(struct hk_vcpu *hv)
 {
 	if (hv->runner && hv->runner != current) {
@@ -218,7 +257,11 @@ void hk_vcpu_kick_locked(struct hk_vcpu *hv)
 	}
 }
 
-/* any context; not under hv->lock */
+/**
+ * hk_vcpu_kick() - make the runner leave KVM_RUN, or wake it
+ * @hv: vCPU, its lock not held
+ * Context: any.
+ */
 void hk_vcpu_kick(struct hk_vcpu *hv)
 {
 	unsigned long flags;
@@ -229,12 +272,21 @@ void hk_vcpu_kick(struct hk_vcpu *hv)
 	wake_up_all(&hv->wq);
 }
 
+/**
+ * hk_vcpu_self_kick() - make the next KVM_RUN of this thread return at once
+ *
+ * KVM still finishes the exit of last time.
+ */
 void hk_vcpu_self_kick(void)
 {
 	set_thread_flag(TIF_NOTIFY_SIGNAL);
 }
 
-/* Return: true when nothing but a kick of ours interrupted the thread */
+/**
+ * hk_vcpu_eat_kick() - take the flag of a kick away from this thread
+ * Return: true when nothing but a kick of ours interrupted the thread; false: there
+ * is a signal or other work, the flag stays.
+ */
 bool hk_vcpu_eat_kick(void)
 {
 	if (task_sigpending(current) || task_work_pending(current))
@@ -243,6 +295,12 @@ bool hk_vcpu_eat_kick(void)
 	return true;
 }
 
+/**
+ * hk_vcpu_set_runner() - say which thread is to be kicked
+ * @hv: vCPU
+ * @task: current, or NULL when it is done
+ * Context: process.
+ */
 void hk_vcpu_set_runner(struct hk_vcpu *hv, struct task_struct *task)
 {
 	unsigned long flags;
@@ -252,6 +310,13 @@ void hk_vcpu_set_runner(struct hk_vcpu *hv, struct task_struct *task)
 	raw_spin_unlock_irqrestore(&hv->lock, flags);
 }
 
+/**
+ * hk_vcpus_kill() - the guest is dead: wake parked threads, kick running ones
+ * @vm: VM
+ *
+ * Waits for moves end, too.
+ * Context: process.
+ */
 void hk_vcpus_kill(struct hk_vm *vm)
 {
 	struct hk_vcpus *vs = vm->vcpus;
@@ -272,6 +337,15 @@ void hk_vcpus_kill(struct hk_vm *vm)
 	wake_up_all(&vs->wq);
 }
 
+/**
+ * hk_vcpus_bcast() - send the same message to all other members
+ * @vm: VM; killed when there is no memory
+ * @type: enum hk_msg_type
+ * @body: body, copied
+ * @len: its bytes
+ * Context: any; a vCPU's lock may be held.
+ * Return: 0, -ENOMEM, or -ENOTCONN when a link is down (the others got theirs).
+ */
 int hk_vcpus_bcast(struct hk_vm *vm, u8 type, const void *body, u32 len)
 {
 	u16 self = vm->node->id, n;
@@ -293,6 +367,14 @@ int hk_vcpus_bcast(struct hk_vm *vm, u8 type, const void *body, u32 len)
 	return err;
 }
 
+/**
+ * hk_vcpu_msg() - a message with a struct hk_wire_vcpu
+ * @hv: vCPU
+ * @type: enum hk_msg_type
+ * @node: the body's node
+ * @gfp: GFP_ATOMIC where needed
+ * Return: message, the rest of its body zeroed, or NULL.
+ */
 struct hk_msg *hk_vcpu_msg(struct hk_vcpu *hv, u8 type, u16 node, gfp_t gfp)
 {
 	struct hk_msg *msg = hk_msg_alloc(type, hv->vm->id,
@@ -351,6 +433,8 @@ static int keep_irq(struct hk_vcpu *hv, const struct hk_irq *irq)
  * residency under the same lock, so no interrupt is delivered to a LAPIC whose
  * content has already been captured.
  * Context: any, interrupts maybe off.
+ * Return: what @deliver returned; 1 (accepted) when the interrupt was kept, sent on or
+ * means nothing.
  */
 int hk_vcpu_on_irq(struct hk_vcpu *hv, const struct hk_irq *irq,
 		   int (*deliver)(void *data), void *data)
@@ -438,9 +522,9 @@ static void tell_refused(struct hk_vcpu *hv, u16 to, u32 seq, const char *text)
  * hk_vcpu_step() - one step of the residency protocol, with its actions
  * @hv: vCPU
  * @ev: event
+ * @peer: see enum hk_res_event
  * @seq: likewise
  * @text: reason of a refusal that this step may send
- * @peer: see enum hk_res_event
  *
  * Residency, kept interrupts and what is sent about them change under one lock.
  * Context: any.
@@ -483,6 +567,13 @@ unsigned int hk_vcpu_step(struct hk_vcpu *hv, enum hk_res_event ev, u16 peer,
 	return act;
 }
 
+/**
+ * hk_vcpu_info_get() - what dumps show of a vCPU
+ * @vm: VM
+ * @vcpu: index, below @vm->nr_vcpus
+ * @info: out
+ * Context: any.
+ */
 void hk_vcpu_info_get(struct hk_vm *vm, u32 vcpu, struct hk_vcpu_info *info)
 {
 	struct hk_vcpu *hv = &vm->vcpus->v[vcpu];
@@ -600,6 +691,15 @@ static void recv_ident(struct hk_vcpu *hv, const struct hk_wire_ident *w)
 	wake_up_all(&hv->wq);
 }
 
+/**
+ * hk_vcpus_recv() - message about a vCPU or the configuration, from a member
+ * @vm: VM
+ * @peer: sender
+ * @msg: consumed
+ * @why: out, HK_REASON_MAX bytes, empty on entry: what is wrong with it
+ * Context: the link's receiver; may sleep, does not wait for the network.
+ * Return: 0; negative: the link must end.
+ */
 int hk_vcpus_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why)
 {
 	struct hk_vcpus *vs = vm->vcpus;
@@ -671,9 +771,14 @@ out:
 	return err;
 }
 
-/*
+/**
+ * hk_vm_on_apic_map() - KVM has made its map of LAPIC identities anew
+ * @vm: VM
+ * @kvm: KVM's object
+ *
  * Identities of LAPICs change in the vCPU's own thread only, so only the runner
  * of a resident vCPU has something to tell; it leaves guest mode at once and does.
+ * Context: any that KVM calls from; does not sleep.
  */
 void hk_vm_on_apic_map(struct hk_vm *vm, struct kvm *kvm)
 {
@@ -697,6 +802,17 @@ void hk_vm_on_apic_map(struct hk_vm *vm, struct kvm *kvm)
 	}
 }
 
+/**
+ * hk_vm_on_ioctl() - an ioctl on a KVM VM that runs a guest of ours
+ * @vm: VM
+ * @file: KVM's file
+ * @cmd: ioctl
+ * @arg: argument of the ioctl
+ *
+ * New memslots and routes go to the replicas before the VMM runs on.
+ * Context: process, sleeps.
+ * Return: KVM's.
+ */
 long hk_vm_on_ioctl(struct hk_vm *vm, struct file *file, unsigned int cmd,
 		    unsigned long arg)
 {
@@ -779,6 +895,14 @@ out:
 	return ret;
 }
 
+/**
+ * hk_vcpus_ioctl() - what the RAM device leaves to the vCPUs
+ * @vm: VM
+ * @cmd: HK_IOC_CONFIG_NEXT, HK_IOC_REPLICA_VM, HK_IOC_REPLICA_RUN
+ * @arg: user pointer
+ * Context: process, sleeps, interruptible.
+ * Return: 0 or negative errno; -ENOTTY for any other @cmd.
+ */
 long hk_vcpus_ioctl(struct hk_vm *vm, unsigned int cmd, unsigned long arg)
 {
 	switch (cmd) {

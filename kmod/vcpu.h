@@ -23,7 +23,8 @@ struct hk_replica_vcpu;
 #define HK_START_TIMEOUT_MS	20000
 /* a move asked for by the user ends after this time, done or not */
 #define HK_MOVE_TIMEOUT_MS	10000
-/* the VMM calls a vCPU home again after this time: its wish may have been refused,
+/*
+ * the VMM calls a vCPU home again after this time: its wish may have been refused,
  * or overtaken by somebody else's
  */
 #define HK_RECALL_AGAIN_MS	500
@@ -42,7 +43,8 @@ struct hk_vcpu {
 	struct hk_vm *vm;
 	/** @index: KVM's vcpu_id */
 	u32 index;
-	/** @lock: raw, irq-safe: protects what follows down to @wq; inside it KVM
+	/**
+	 * @lock: raw, irq-safe: protects what follows down to @wq; inside it KVM
 	 * may be asked to accept an interrupt and messages may be queued
 	 */
 	raw_spinlock_t lock;
@@ -100,11 +102,17 @@ struct hk_vcpu {
  * struct hk_section - one section of the configuration, see enum hk_config_kind
  */
 struct hk_section {
+	/** @list: in hk_vcpus.sections */
 	struct list_head list;
+	/** @kind: enum hk_config_kind */
 	u32 kind;
+	/** @index: vCPU for HK_CONFIG_CPUID, else 0 */
 	u32 index;
+	/** @seq: number, grows */
 	u64 seq;
+	/** @len: bytes of @data */
 	u32 len;
+	/** @data: what the kind says */
 	u8 data[];
 };
 
@@ -112,10 +120,15 @@ struct hk_section {
  * struct hk_mover - somebody waits for a move
  */
 struct hk_mover {
+	/** @list: in hk_vcpus.movers */
 	struct list_head list;
+	/** @cookie: names the move in messages */
 	u64 cookie;
+	/** @done: the answer has come */
 	bool done;
+	/** @result: 0 or a positive errno */
 	int result;
+	/** @text: why not */
 	char text[HK_REASON_MAX];
 };
 
@@ -153,7 +166,8 @@ struct hk_vcpus {
 	atomic64_t cookies;
 	/** @tsc_known: @tsc_delta is set */
 	bool tsc_known;
-	/** @tsc_delta: origin's TSC minus ours: one value for all vCPUs here, or
+	/**
+	 * @tsc_delta: origin's TSC minus ours: one value for all vCPUs here, or
 	 * two of them could see each other's clock jump
 	 */
 	s64 tsc_delta;

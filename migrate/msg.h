@@ -25,7 +25,8 @@ struct hk_wire_config {
 };
 
 /**
- * struct hk_wire_config_ack - HK_MSG_VM_CONFIG_ACK: replica applied all up to @seq
+ * struct hk_wire_config_ack - HK_MSG_VM_CONFIG_ACK
+ * @seq: the replica has applied all sections up to this one
  */
 struct hk_wire_config_ack {
 	__le64 seq;
@@ -58,6 +59,12 @@ struct hk_wire_vcpu {
 
 /**
  * struct hk_wire_irq - HK_MSG_VCPU_IRQ
+ * @vcpu: index
+ * @mode: HK_DM_*
+ * @vector: 0 to 255
+ * @level: asserted
+ * @trig: level-triggered
+ * @reserved: zero
  */
 struct hk_wire_irq {
 	__le32 vcpu;
@@ -70,6 +77,13 @@ struct hk_wire_irq {
 
 /**
  * struct hk_wire_ident - HK_MSG_VCPU_IDENT: what a ghost's LAPIC must look like
+ * @vcpu: index
+ * @seq: not used, zero
+ * @apic_base: MSR_IA32_APICBASE
+ * @id: register APIC_ID
+ * @ldr: register APIC_LDR
+ * @dfr: register APIC_DFR
+ * @spiv: register APIC_SPIV
  */
 struct hk_wire_ident {
 	__le32 vcpu;
@@ -94,6 +108,7 @@ struct hk_wire_ident {
  * @ready: kvm_run.ready_for_interrupt_injection
  * @if_flag: kvm_run.if_flag
  * @pio_len: up to 4096
+ * @reserved: zero
  * @cr8: kvm_run.cr8
  * @apic_base: kvm_run.apic_base
  * @u: kvm_run's union
@@ -125,7 +140,14 @@ struct hk_wire_exit {
  * @tsc_deadline: MSR_IA32_TSC_DEADLINE
  * @nr_msrs: up to HK_STATE_MSRS_MAX
  * @xsave_len: up to HK_STATE_XSAVE_MAX
- * @mp_state: KVM's structure; likewise the rest
+ * @mp_state: KVM_GET_MP_STATE
+ * @reserved: zero
+ * @events: KVM_GET_VCPU_EVENTS
+ * @regs: KVM_GET_REGS
+ * @sregs: KVM_GET_SREGS2
+ * @xcrs: KVM_GET_XCRS
+ * @dbg: KVM_GET_DEBUGREGS
+ * @lapic: KVM_GET_LAPIC
  */
 struct hk_wire_state {
 	__le32 vcpu;

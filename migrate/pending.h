@@ -74,6 +74,8 @@ static inline bool hk_irq_carried(u16 mode)
 
 /**
  * hk_pending_add() - keep an interrupt
+ * @p: set
+ * @irq: interrupt
  * Return: false when the mode cannot be kept (unknown delivery mode).
  */
 bool hk_pending_add(struct hk_pending *p, const struct hk_irq *irq);

@@ -21,6 +21,7 @@
  *	nowhere, interrupts are kept
  * @HK_RES_ARRIVING: state came from @node and is being applied; it runs nowhere,
  *	interrupts that find their way here are kept
+ * @HK_RES_NR: not one of them: their number
  */
 enum hk_res_state {
 	HK_RES_AWAY = 0,
@@ -39,6 +40,7 @@ enum hk_res_state {
  * @HK_RES_EV_APPLY_FAILED: it could not
  * @HK_RES_EV_TAKEN: @peer says: resident here, generation @seq
  * @HK_RES_EV_REFUSED: @peer says: did not take generation @seq
+ * @HK_RES_EV_NR: not one of them: their number
  */
 enum hk_res_event {
 	HK_RES_EV_LEAVE = 0,
@@ -89,6 +91,7 @@ int hk_res_step(u16 self, struct hk_res *res, enum hk_res_event ev, u16 peer,
 
 /**
  * hk_res_keeps() - true while interrupts must be kept, neither taken nor sent on
+ * @res: residency
  */
 static inline bool hk_res_keeps(const struct hk_res *res)
 {

@@ -23,6 +23,8 @@ int hk_vcpu_msg_check(u8 type, const void *body, u32 len, u32 nr_vcpus,
 
 /**
  * hk_state_size() - bytes of a struct hk_wire_state with its tails
+ * @nr_msrs: entries of struct kvm_msr_entry
+ * @xsave_len: bytes of XSAVE state
  */
 u32 hk_state_size(u32 nr_msrs, u32 xsave_len);
 

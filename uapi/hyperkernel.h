@@ -23,6 +23,7 @@
  * @node: out: own node id
  * @origin: out: node whose VMM created the guest
  * @nr_vcpus: out: vCPUs of the guest
+ * @reserved: out: zero
  * @ram_bytes: out: size of guest RAM
  */
 struct hk_info {
@@ -38,6 +39,7 @@ struct hk_info {
 
 /**
  * enum hk_config_kind - sections of a guest's configuration, origin -> replica
+ * @HK_CONFIG_NONE: no section
  * @HK_CONFIG_BASE: struct hk_config_base; comes first, once
  * @HK_CONFIG_SLOTS: array of struct hk_config_slot: all memslots backed by guest
  *	RAM; replaces the former list

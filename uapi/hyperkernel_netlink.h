@@ -2,10 +2,9 @@
 /*
  * Generic netlink family "hyperkernel"
  *
- * Follows Documentation/netlink/specs/hyperkernel.yaml; selftests/abi holds the
- * two together. All commands act on the node object of the caller's network
- * namespace. SET, ADD, DEL, KILL, MOVE and ECHO need CAP_NET_ADMIN there and
- * CAP_SYS_ADMIN in the initial user namespace.
+ * Follows Documentation/netlink/specs/hyperkernel.yaml. All commands act on the
+ * node object of the caller's network namespace. SET, ADD, DEL, KILL, MOVE and ECHO
+ * need CAP_NET_ADMIN there and CAP_SYS_ADMIN in the initial user namespace.
  */
 #ifndef _UAPI_HYPERKERNEL_NETLINK_H
 #define _UAPI_HYPERKERNEL_NETLINK_H
@@ -21,6 +20,7 @@
 
 /**
  * enum hk_cmd - commands and notifications
+ * @HK_CMD_UNSPEC: not used
  * @HK_CMD_NODE_GET: do: own node; dump: own node, then the peers as known here
  * @HK_CMD_NODE_SET: NODE_ID, NODE_NAME, CLUSTER_ID, EPOCH, BUDGET_PAGES, opt.
  *	HEARTBEAT_MS, DEAD_MS: gives the node its identity; refused while VMs or
@@ -44,6 +44,7 @@
  * @HK_CMD_LINK_NTF: event: a link came up or went down (PEER_ID, LINK_STATE, REASON)
  * @HK_CMD_VM_NTF: event: state of a VM changed (VM_ID, VM_STATE, REASON)
  * @HK_CMD_VCPU_NTF: event: a vCPU is resident elsewhere (VM_ID, VCPU, NODE_ID)
+ * @__HK_CMD_MAX: not one of them: their number with 0
  */
 enum hk_cmd {
 	HK_CMD_UNSPEC = 0,
@@ -71,6 +72,7 @@ enum hk_cmd {
 
 /**
  * enum hk_attr - attributes, one space for all commands
+ * @HK_A_UNSPEC: not used
  * @HK_A_NODE_ID: u16, 1 to 63
  * @HK_A_NODE_NAME: string
  * @HK_A_CLUSTER_ID: binary, HK_CLUSTER_ID_LEN
@@ -110,6 +112,7 @@ enum hk_cmd {
  * @HK_A_TIMES_NS: binary: array of u64
  * @HK_A_PAD: padding
  * @HK_A_RX_UNKNOWN: u64: messages dropped as their VM is not known here
+ * @__HK_A_MAX: not one of them: their number with 0
  */
 enum hk_attr {
 	HK_A_UNSPEC = 0,
@@ -190,6 +193,7 @@ enum hk_vcpu_state {
 
 /**
  * enum hk_stat - counters of one VM on this node
+ * @HK_STAT_NONE: not used
  * @HK_STAT_FAULT_RD: read faults of the host mapping
  * @HK_STAT_FAULT_WR: write faults of the host mapping
  * @HK_STAT_FETCHED: pages that came in with data
@@ -222,6 +226,7 @@ enum hk_vcpu_state {
  *	at the source
  * @HK_STAT_HANDOFF_NS_MIN: smallest
  * @HK_STAT_HANDOFF_NS_MAX: largest
+ * @__HK_STAT_MAX: not one of them: their number with 0
  */
 enum hk_stat {
 	HK_STAT_NONE = 0,
