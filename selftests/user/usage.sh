@@ -58,6 +58,8 @@ expect 2 "unknown" "$hkctl" vm create a colour red
 expect 1 "kernel /nonexistent" "$hkctl" vm create a ram 1G vcpus 1 kernel /nonexistent
 expect 2 "count must be" "$hkctl" link echo 2 count 0
 expect 2 "count must be" "$hkctl" link echo 2 count 4097
+expect 2 "len must be" "$hkctl" link echo 2 len 15
+expect 2 "len must be" "$hkctl" link echo 2 len 32769
 expect 2 "index of a vCPU" "$hkctl" vcpu move a x 1
 expect 1 "cannot reach hkd" "$hkctl" cluster show
 expect 1 "cannot reach hkd" "$hkctl" cluster create ram 1G
