@@ -189,13 +189,13 @@ int hk_vcpu_attach(struct hk_vm *vm, struct kvm_vcpu *vcpu)
 	if (!err && vs->kvm != vcpu->kvm)
 		err = -EEXIST;
 	if (!err && !hv->vcpu) {
-		raw_spin_lock_irqsave(&hv->lock, flags);
-		hv->vcpu = vcpu;
-		raw_spin_unlock_irqrestore(&hv->lock, flags);
-		if (vcpu->arch.apic)
-			err = hk_hooks_add(HK_HOOK_APIC, vcpu->arch.apic, hv);
-		else
-			err = -EINVAL;
+		err = vcpu->arch.apic ?
+		      hk_hooks_add(HK_HOOK_APIC, vcpu->arch.apic, hv) : -EINVAL;
+		if (!err) {
+			raw_spin_lock_irqsave(&hv->lock, flags);
+			hv->vcpu = vcpu;
+			raw_spin_unlock_irqrestore(&hv->lock, flags);
+		}
 	}
 	mutex_unlock(&vs->lock);
 	return err;
