@@ -127,6 +127,15 @@ void vm_forget_of(uint16_t origin, char *err)
 	}
 }
 
+/* the other members read the reason, too: it has to say which node */
+static int kill_from_here(uint32_t id, const char *what)
+{
+	char why[HK_ERR_LEN];
+
+	snprintf(why, sizeof(why), "node %u (%s): %s", hkd.self, hkd.name, what);
+	return hk_vm_kill(hkd.nl, id, why);
+}
+
 int vm_forget_all(char *err)
 {
 	uint32_t id;
@@ -134,7 +143,7 @@ int vm_forget_all(char *err)
 	while (vms) {
 		id = vms->info.id;
 		if (vms->info.state != HK_VM_DEAD)
-			hk_vm_kill(hkd.nl, id, "its node left the cluster");
+			kill_from_here(id, "left the cluster");
 		vm_end_process(id, 0);
 		if (vms && vms->info.id == id && del_local(vms, err))
 			return -1;
@@ -149,8 +158,8 @@ void vm_shutdown(void)
 
 	for (vm = vms; vm; vm = vm->next) {
 		vm->halting = true;
-		if (vm->pid && hk_vm_kill(hkd.nl, vm->info.id,
-					  "its node's daemon was stopped"))
+		if (vm->info.state != HK_VM_DEAD &&
+		    kill_from_here(vm->info.id, "its daemon was stopped"))
 			log_error("VM %s: %s", vm->info.name,
 				  hk_nl_error(hkd.nl));
 	}
