@@ -3,8 +3,8 @@
 #
 # Load on all CPUs until a file appears: load STOPFILE [DIR]
 # Checksums in a loop on each CPU, timers, pipes between CPUs, interrupts between
-# CPUs, a clock watcher, and in DIR files written and read back. Prints a line for
-# each and "LOAD ok" when all of them ran and none saw anything wrong.
+# CPUs, a clock watcher, memory order, and in DIR files written and read back. Prints
+# a line for each and "LOAD ok" when all of them ran and none saw anything wrong.
 stop=$1 dir=$2 t=$(mktemp -d) n=$(nproc)
 
 dd if=/dev/urandom of="$t/a" bs=64k count=8 2>/dev/null
@@ -33,6 +33,7 @@ check_disk() {
 }
 check_clock() { clock 2 | grep -q 'CLOCK ok'; }
 check_ipi() { ipi 1 | grep -q 'IPI ok'; }
+check_tso() { tso 1 | grep -q 'TSO ok'; }
 
 i=1
 while [ $i -lt "$n" ]; do
@@ -43,6 +44,7 @@ done
 loop pipe check_pipe &
 loop clock check_clock &
 loop ipi check_ipi &
+loop tso check_tso &
 [ -n "$dir" ] && loop disk check_disk &
 wait
 cat "$t"/r.*

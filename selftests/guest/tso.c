@@ -4,10 +4,12 @@
  *
  * usage: tso ROUNDS
  * SB, MP, LB, IRIW, WRC, 2+2W and locked increments, with the variables on pages
- * of their own and on one page, between all CPUs by turns. x86-TSO forbids the
- * outcomes counted, but for plain SB, which only proves that the test can see
- * reordering; SB with MFENCE is forbidden. Prints "TSO ok …" or "TSO bad …" with
- * the shapes that failed.
+ * of their own and on one page, between all CPUs by turns. Threads meet at the
+ * start of a round only, and then go through LANES pairs of variables, each at its
+ * own pace, so that pages move in the middle of it. What a thread has read goes to a
+ * page of its own. x86-TSO forbids the outcomes counted, but for plain SB, which only
+ * proves that the test can see reordering; SB with MFENCE is forbidden. Prints
+ * "TSO ok …" or "TSO bad …" with the shapes that failed.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -20,13 +22,19 @@
 #include <unistd.h>
 
 #define PAGE 4096
+/* pairs of variables in a round; both halves of a page have room for that many */
+#define LANES 32
+#define STRIDE (64 / sizeof(uint32_t))
+#define THREADS 4
 
-static volatile uint32_t *x, *y, *counter;
+static volatile uint32_t *xs, *ys, *counter;
 static int rounds;
 static int cpus;
 /* a barrier of its own page that spins without system calls */
 static volatile uint32_t *arrived, *generation;
-static volatile uint32_t r[4][2];
+/* what each thread has read; a page a thread */
+static volatile uint32_t *seen_by[THREADS];
+#define R(lane, thread, nr) (seen_by[thread][(lane) * 2 + (nr)])
 
 enum shape { SB, SBF, MP, LB, IRIW, WRC, W22, INC, NR };
 
@@ -56,8 +64,10 @@ static void meet(int n)
 #define FENCE() __asm__ __volatile__("mfence" ::: "memory")
 #define ORDER() __asm__ __volatile__("" ::: "memory")
 
-static void act(enum shape s, int me)
+static void act(enum shape s, int me, int lane)
 {
+	volatile uint32_t *x = xs + lane * STRIDE, *y = ys + lane * STRIDE;
+
 	switch (s) {
 	case SB:
 	case SBF:
@@ -65,12 +75,12 @@ static void act(enum shape s, int me)
 			*x = 1;
 			if (s == SBF)
 				FENCE();
-			r[0][0] = *y;
+			R(lane, 0, 0) = *y;
 		} else {
 			*y = 1;
 			if (s == SBF)
 				FENCE();
-			r[1][0] = *x;
+			R(lane, 1, 0) = *x;
 		}
 		break;
 	case MP:
@@ -79,18 +89,18 @@ static void act(enum shape s, int me)
 			ORDER();
 			*y = 1;
 		} else {
-			r[1][0] = *y;
+			R(lane, 1, 0) = *y;
 			ORDER();
-			r[1][1] = *x;
+			R(lane, 1, 1) = *x;
 		}
 		break;
 	case LB:
 		if (me == 0) {
-			r[0][0] = *x;
+			R(lane, 0, 0) = *x;
 			ORDER();
 			*y = 1;
 		} else {
-			r[1][0] = *y;
+			R(lane, 1, 0) = *y;
 			ORDER();
 			*x = 1;
 		}
@@ -101,26 +111,26 @@ static void act(enum shape s, int me)
 		else if (me == 1)
 			*y = 1;
 		else if (me == 2) {
-			r[2][0] = *x;
+			R(lane, 2, 0) = *x;
 			ORDER();
-			r[2][1] = *y;
+			R(lane, 2, 1) = *y;
 		} else {
-			r[3][0] = *y;
+			R(lane, 3, 0) = *y;
 			ORDER();
-			r[3][1] = *x;
+			R(lane, 3, 1) = *x;
 		}
 		break;
 	case WRC:
 		if (me == 0) {
 			*x = 1;
 		} else if (me == 1) {
-			r[1][0] = *x;
+			R(lane, 1, 0) = *x;
 			ORDER();
 			*y = 1;
 		} else {
-			r[2][0] = *y;
+			R(lane, 2, 0) = *y;
 			ORDER();
-			r[2][1] = *x;
+			R(lane, 2, 1) = *x;
 		}
 		break;
 	case W22:
@@ -142,24 +152,24 @@ static void act(enum shape s, int me)
 	}
 }
 
-static int forbidden(enum shape s, int n, int round)
+static int forbidden(enum shape s, int n, int round, int lane)
 {
 	switch (s) {
 	case SB:
 	case SBF:
-		return !r[0][0] && !r[1][0];
+		return !R(lane, 0, 0) && !R(lane, 1, 0);
 	case MP:
-		return r[1][0] && !r[1][1];
+		return R(lane, 1, 0) && !R(lane, 1, 1);
 	case LB:
-		return r[0][0] && r[1][0];
+		return R(lane, 0, 0) && R(lane, 1, 0);
 	case IRIW:
-		return r[2][0] && !r[2][1] && r[3][0] && !r[3][1];
+		return R(lane, 2, 0) && !R(lane, 2, 1) && R(lane, 3, 0) && !R(lane, 3, 1);
 	case WRC:
-		return r[1][0] && r[2][0] && !r[2][1];
+		return R(lane, 1, 0) && R(lane, 2, 0) && !R(lane, 2, 1);
 	case W22:
-		return *x == 1 && *y == 1;
+		return xs[lane * STRIDE] == 1 && ys[lane * STRIDE] == 1;
 	case INC:
-		return *counter != (uint32_t)n * (round + 1);
+		return *counter != (uint32_t)n * LANES * (round + 1);
 	case NR:
 		break;
 	}
@@ -172,41 +182,51 @@ struct job {
 	int n;
 };
 
+static void clear(void)
+{
+	int i;
+
+	for (i = 0; i < LANES; i++) {
+		xs[i * STRIDE] = 0;
+		ys[i * STRIDE] = 0;
+	}
+	for (i = 0; i < THREADS; i++)
+		memset((void *)seen_by[i], 0, LANES * 2 * sizeof(uint32_t));
+}
+
 static void *worker(void *arg)
 {
 	struct job *job = arg;
 	cpu_set_t set;
-	int i;
+	int i, lane;
 
 	CPU_ZERO(&set);
 	CPU_SET(job->cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
 	for (i = 0; i < rounds; i++) {
 		meet(job->n);
-		act(shape, job->me);
+		for (lane = 0; lane < LANES; lane++)
+			act(shape, job->me, lane);
 		meet(job->n);
-		if (!job->me) {
-			seen[shape] += forbidden(shape, job->n, i);
-			*x = 0;
-			*y = 0;
-			memset((void *)r, 0, sizeof(r));
-		}
+		if (job->me)
+			continue;
+		for (lane = 0; lane < LANES; lane++)
+			seen[shape] += forbidden(shape, job->n, i, lane);
+		clear();
 	}
 	return NULL;
 }
 
 static void run(enum shape s, int first_cpu)
 {
-	struct job job[4];
-	pthread_t t[4];
+	struct job job[THREADS];
+	pthread_t t[THREADS];
 	int i, n = threads_of[s];
 
 	shape = s;
-	*x = 0;
-	*y = 0;
+	clear();
 	*counter = 0;
 	*arrived = 0;
-	memset((void *)r, 0, sizeof(r));
 	for (i = 0; i < n; i++) {
 		job[i] = (struct job){ i, (first_cpu + i * (cpus / 2 ? cpus / 2 : 1) +
 					   i / 2) % cpus, n };
@@ -219,7 +239,7 @@ static void run(enum shape s, int first_cpu)
 
 int main(int argc, char **argv)
 {
-	char *ram = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE,
+	char *ram = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int s, one_page, first, bad = 0;
 
@@ -230,9 +250,11 @@ int main(int argc, char **argv)
 	arrived = (void *)(ram + 4 * PAGE);
 	generation = (void *)(ram + 5 * PAGE);
 	counter = (void *)(ram + 6 * PAGE);
+	for (s = 0; s < THREADS; s++)
+		seen_by[s] = (void *)(ram + (8 + s) * PAGE);
 	for (one_page = 0; one_page < 2; one_page++) {
-		x = (void *)ram;
-		y = (void *)(one_page ? ram + 64 : ram + PAGE);
+		xs = (void *)ram;
+		ys = (void *)(one_page ? ram + PAGE / 2 : ram + PAGE);
 		for (s = 0; s < NR; s++)
 			for (first = 0; first < (cpus < 2 ? 1 : 2); first++)
 				run(s, first);
