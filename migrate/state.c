@@ -146,10 +146,16 @@ static const char *check_irq(const struct hk_wire_irq *i)
 
 static const char *check_vcpu(const struct hk_wire_vcpu *v)
 {
+	const char *c;
+
 	if (v->temporary > 1 || !all_zero(v->reserved, sizeof(v->reserved)))
 		return "reserved";
 	if (v->text[HK_REASON_MAX - 1])
 		return "text without end";
+	/* it ends in logs and on terminals */
+	for (c = v->text; *c; c++)
+		if (*c < ' ' || *c > '~')
+			return "text not printable";
 	return NULL;
 }
 

@@ -120,6 +120,10 @@ static void test_vcpu(u8 type, const char *name)
 	memset(w->text, 'x', sizeof(w->text) - 1);
 	tap_ok(good(&m) && refuses(&m, m.len - 1, 'x'),
 	       "msg: %s: text without end", name);
+	tap_ok(refuses(&m, offsetof(struct hk_wire_vcpu, text), '\033') &&
+	       refuses(&m, offsetof(struct hk_wire_vcpu, text) + 7, 0x80) &&
+	       refuses(&m, m.len - 2, '\n'),
+	       "msg: %s: text not printable", name);
 	free(m.body);
 }
 

@@ -253,7 +253,9 @@ static const struct fcase page_cases[] = {
 	  P(B1(vcpu, reserved, 1, 1)) },					\
 	{ name " temporary", t, ENDS, name ": reserved", P(B(vcpu, temporary, 2)) }, \
 	{ name " text without end", t, ENDS, name ": text without end",		\
-	  P(B1(vcpu, text, HK_REASON_MAX - 1, 'x')) }
+	  P(B1(vcpu, text, HK_REASON_MAX - 1, 'x')) },				\
+	{ name " text not printable", t, ENDS, name ": text not printable",	\
+	  P(B1(vcpu, text, 0, 7)) }
 #define WORD(off, v)	{ sizeof(struct hk_wire_hdr) + (off), 4, (v) }
 
 static const struct fcase vcpu_cases[] = {
