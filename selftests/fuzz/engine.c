@@ -22,6 +22,7 @@
 #define QUEUE		16
 #define QUEUE_FULL	8	/* the faulty node waits until there is room */
 #define ACKS_MAX	(HK_MAX_NODES - 2)
+#define VISIT_QUEUE	8	/* HK_VISIT_QUEUE of the module */
 
 #define VALUE_FAULTY	0x80000000u	/* made up by the faulty node */
 
@@ -55,6 +56,9 @@ struct letter {
  * @hasty: the faulty node said DONE for its own read; home may recall too early
  * @over: honest nodes met the impossible: the guest has been stopped
  * @may_ack: nodes whose transaction waits for an ACK of the faulty node
+ * @copy: on each honest node
+ * @qlen: messages under way, from and to
+ * @q: these
  */
 struct page {
 	struct hk_dir dir;
@@ -65,17 +69,17 @@ struct page {
 	bool hasty;
 	bool over;
 	u64 may_ack;
+	/* indices are node ids, from 1 */
+	struct copy copy[NODES];
+	u8 qlen[NODES][NODES];
+	struct letter q[NODES][NODES][QUEUE];
 };
 
-struct world {
-	struct page page[PAGES];
-	struct copy copy[PAGES][NODES];		/* [node], from 1 */
-	u8 qlen[PAGES][NODES][NODES];		/* [from][to] */
-	struct letter q[PAGES][NODES][NODES][QUEUE];
-	u32 values;
-};
-
-static struct world w, before;
+static struct page pages[PAGES];
+/* stores so far: each has a value of its own */
+static u32 values;
+/* Entries of a visit's queue that are used up; only an empty one starts anew */
+static unsigned int visit_tail;
 
 static u16 home_of(u64 gfn)
 {
@@ -120,7 +124,7 @@ static bool waits_for_acks(u8 state)
 /* Honest nodes met the impossible among themselves */
 static void stop_guest(u8 gfn)
 {
-	struct page *p = &w.page[gfn];
+	struct page *p = &pages[gfn];
 
 	must(p->theirs || p->hasty,
 	     "honest nodes accuse each other of a page that is theirs alone");
@@ -129,7 +133,7 @@ static void stop_guest(u8 gfn)
 
 static void send_out(u8 gfn, u16 self, const struct hk_out *out)
 {
-	struct page *p = &w.page[gfn];
+	struct page *p = &pages[gfn];
 	unsigned int i;
 	u16 to;
 
@@ -145,18 +149,20 @@ static void send_out(u8 gfn, u16 self, const struct hk_out *out)
 		must(m->req < HK_MAX_NODES && m->acks <= ACKS_MAX,
 		     "field out of range");
 		if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X) {
-			must(w.copy[gfn][self].there, "data without a copy");
-			l.value = w.copy[gfn][self].value;
+			must(pages[gfn].copy[self].there, "data without a copy");
+			l.value = pages[gfn].copy[self].value;
 		}
 		if (m->type == HK_DMSG_INV && m->to & hk_node_bit(FAULTY))
 			p->may_ack |= hk_node_bit(m->req);
 		for (to = 1; to < NODES; to++) {
-			u8 *len = &w.qlen[gfn][self][to];
+			u8 *len = &pages[gfn].qlen[self][to];
 
 			if (!(m->to & hk_node_bit(to)))
 				continue;
 			must(*len < QUEUE, "a queue grows without bound");
-			w.q[gfn][self][to][(*len)++] = l;
+			must(to != self || visit_tail++ < VISIT_QUEUE,
+			     "more to itself than a visit has room for");
+			pages[gfn].q[self][to][(*len)++] = l;
 		}
 	}
 }
@@ -167,7 +173,7 @@ static int page_event(u8 gfn, u16 self, enum hk_page_event ev,
 	const struct hk_page_where where = {
 		.gfn = gfn, .self = self, .home = home_of(gfn),
 	};
-	struct copy *c = &w.copy[gfn][self];
+	struct copy *c = &pages[gfn].copy[self];
 	const struct copy old = *c;
 	struct hk_out out = { 0 };
 	int err;
@@ -203,7 +209,7 @@ static int page_event(u8 gfn, u16 self, enum hk_page_event ev,
 
 static int home_event(u8 gfn, u16 self, const struct hk_dmsg *m)
 {
-	struct page *p = &w.page[gfn], old = *p;
+	struct page *p = &pages[gfn], old = *p;
 	struct hk_out out = { 0 };
 	int err;
 
@@ -239,8 +245,8 @@ static int dispatch(u8 gfn, u16 to, const struct letter *l)
 
 static struct letter take_letter(u8 gfn, u16 from, u16 to)
 {
-	u8 *len = &w.qlen[gfn][from][to];
-	struct letter *q = w.q[gfn][from][to];
+	u8 *len = &pages[gfn].qlen[from][to];
+	struct letter *q = pages[gfn].q[from][to];
 	struct letter l = q[0];
 
 	memmove(q, q + 1, --*len * sizeof(*q));
@@ -251,12 +257,15 @@ static struct letter take_letter(u8 gfn, u16 from, u16 to)
 /* What a node says to itself is worked on in the same step, as by the module */
 static void drain(u8 gfn, u16 self)
 {
-	while (w.qlen[gfn][self][self] && !w.page[gfn].over) {
+	while (pages[gfn].qlen[self][self] && !pages[gfn].over) {
 		struct letter l = take_letter(gfn, self, self);
 
+		if (!pages[gfn].qlen[self][self])
+			visit_tail = 0;
 		if (dispatch(gfn, self, &l))
 			stop_guest(gfn);
 	}
+	visit_tail = 0;
 }
 
 static void local_event(u8 gfn, u16 self, enum hk_page_event ev)
@@ -269,16 +278,16 @@ static void local_event(u8 gfn, u16 self, enum hk_page_event ev)
 /* A guest stores something, on a node where it may without a fault */
 static void store(u8 gfn, u16 self)
 {
-	struct copy *c = &w.copy[gfn][self];
+	struct copy *c = &pages[gfn].copy[self];
 
-	c->value = ++w.values;
-	w.page[gfn].truth = c->value;
-	w.page[gfn].written = true;
+	c->value = ++values;
+	pages[gfn].truth = c->value;
+	pages[gfn].written = true;
 }
 
 static void honest(struct input *in, u8 op, u8 gfn, u16 self)
 {
-	struct copy *c = &w.copy[gfn][self];
+	struct copy *c = &pages[gfn].copy[self];
 	u16 from;
 
 	switch (op) {
@@ -307,7 +316,7 @@ static void honest(struct input *in, u8 op, u8 gfn, u16 self)
 		break;
 	case 5:
 		from = 1 + input_u8(in) % (NODES - 1);
-		if (w.qlen[gfn][from][self]) {
+		if (pages[gfn].qlen[from][self]) {
 			struct letter l = take_letter(gfn, from, self);
 
 			if (dispatch(gfn, self, &l))
@@ -320,11 +329,15 @@ static void honest(struct input *in, u8 op, u8 gfn, u16 self)
 
 /*
  * The holes that Documentation/protocol.rst owns up to: whoever waits for the page
- * does not know whom home has asked for it, or for its copy
+ * does not know whom home has asked for it, or for its copy. mutate.py builds this
+ * without (WITH_HOLE) and expects the hole to be found.
  */
 static bool known_hole(const struct page *p, const struct copy *c,
 		       const struct hk_dmsg *m)
 {
+#ifdef WITH_HOLE
+	return false;
+#endif
 	if (p->theirs)
 		return false;
 	if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X)
@@ -332,7 +345,7 @@ static bool known_hole(const struct page *p, const struct copy *c,
 	return m->type == HK_DMSG_ACK && waits_for_acks(c->state);
 }
 
-/* 16 bytes and a bit to say anything; the fields that fit are the likely ones */
+/* Anything can be said; what fits somewhere is more likely than the rest */
 static struct hk_wire_page_msg wire_of(struct input *in)
 {
 	u8 how = input_u8(in);
@@ -343,7 +356,8 @@ static struct hk_wire_page_msg wire_of(struct input *in)
 	};
 
 	b.req = htole16(input_u8(in) % (how & 2 ? 256 : NODES + 1));
-	b.acks = htole16(how & 4 ? input_u16(in) : 0);
+	b.acks = htole16(how & 64 ? input_u16(in) :
+			 how & 4 ? input_u8(in) % NODES : 0);
 	b.dflags = how & 8 ? input_u8(in) : 0;
 	if (b.dtype == HK_DMSG_DATA_S || b.dtype == HK_DMSG_DATA_X)
 		b.content = HK_CONTENT_FILL;
@@ -354,8 +368,10 @@ static struct hk_wire_page_msg wire_of(struct input *in)
 	return b;
 }
 
-static void faulty(struct input *in, u16 to)
+/* Return: the page it was about, or PAGES when nobody takes notice */
+static u8 faulty(struct input *in, u16 to)
 {
+	static struct page before;
 	const struct hk_wire_page_msg body = wire_of(in);
 	struct hk_node node = { .id = to };
 	struct hk_vm vm = {
@@ -374,43 +390,44 @@ static void faulty(struct input *in, u16 to)
 	must(msg, "no memory");
 	memset(&msg->hdr, 0, sizeof(msg->hdr));
 	msg->hdr.len = htole32(sizeof(body));
-	msg->page = body.content == HK_CONTENT_PAGE ? &w : NULL;
+	msg->page = body.content == HK_CONTENT_PAGE ? &before : NULL;
 	memcpy(msg->body, &body, sizeof(body));
 	no = page_msg_check(&mem, FAULTY, msg, &l.m);
 	free(msg);
 	if (no)
-		return;
+		return PAGES;
 	must(l.m.gfn < PAGES && l.m.from == FAULTY && l.m.req < HK_MAX_NODES,
 	     "page_msg_check() let nonsense pass");
 
 	gfn = l.m.gfn;
-	p = &w.page[gfn];
+	p = &pages[gfn];
 	if (p->over)
-		return;
+		return PAGES;
 	for (n = 1; n < NODES; n++)
 		for (k = 1; k < NODES; k++)
-			if (w.qlen[gfn][n][k] >= QUEUE_FULL)
-				return;
-	l.value = VALUE_FAULTY | ++w.values;
+			if (pages[gfn].qlen[n][k] >= QUEUE_FULL)
+				return PAGES;
+	l.value = VALUE_FAULTY | ++values;
 	ev = hk_page_event_of(l.m.type);
 
 	if (l.m.type == HK_DMSG_ACK && p->may_ack & hk_node_bit(to))
 		/* it was asked for, once */
 		p->may_ack &= ~hk_node_bit(to);
-	else if (known_hole(p, &w.copy[gfn][to], &l.m))
-		return;
+	else if (known_hole(p, &pages[gfn].copy[to], &l.m))
+		return PAGES;
 	if (l.m.type == HK_DMSG_DONE && p->dir.busy == FAULTY)
 		p->hasty = true;
 
-	before = w;
+	before = *p;
 	if (dispatch(gfn, to, &l)) {
-		must(!memcmp(&before, &w, sizeof(w)), "a refusal left a trace");
-		return;
+		must(!memcmp(&before, p, sizeof(before)), "a refusal left a trace");
+		return gfn;
 	}
 	must(ev < 0 || home_of(gfn) == FAULTY || l.m.type == HK_DMSG_DATA_S ||
 	     l.m.type == HK_DMSG_DATA_X || l.m.type == HK_DMSG_ACK,
 	     "a message of home was taken from another node");
 	drain(gfn, to);
+	return gfn;
 }
 
 static bool quiet(u8 gfn)
@@ -418,27 +435,27 @@ static bool quiet(u8 gfn)
 	u16 i, j;
 
 	for (i = 1; i < NODES; i++) {
-		if (!hk_page_stable(w.copy[gfn][i].state))
+		if (!hk_page_stable(pages[gfn].copy[i].state))
 			return false;
 		for (j = 1; j < NODES; j++)
-			if (w.qlen[gfn][i][j])
+			if (pages[gfn].qlen[i][j])
 				return false;
 	}
-	return !w.page[gfn].dir.busy;
+	return !pages[gfn].dir.busy;
 }
 
 /* Return: false: nodes and directory do not agree (@theirs), or it is not so quiet */
 static bool agreed(u8 gfn)
 {
-	const struct page *p = &w.page[gfn];
+	const struct page *p = &pages[gfn];
 	u32 value;
 	u16 i;
 
 	if (!quiet(gfn) || p->dir.owner == FAULTY || !p->dir.owner)
 		return false;
-	value = w.copy[gfn][p->dir.owner].value;
+	value = pages[gfn].copy[p->dir.owner].value;
 	for (i = 1; i < NODES; i++) {
-		const struct copy *c = &w.copy[gfn][i];
+		const struct copy *c = &pages[gfn].copy[i];
 		bool owner = p->dir.owner == i;
 
 		if (owner != (c->state == HK_PG_OWNED ||
@@ -458,13 +475,13 @@ static bool agreed(u8 gfn)
 /* What is promised of a page whose home and owner are honest */
 static void check_page(u8 gfn)
 {
-	const struct page *p = &w.page[gfn];
+	const struct page *p = &pages[gfn];
 	unsigned int readers = 0, writers = 0, last = 0;
 	u16 i, j;
 	u8 k;
 
 	for (i = 1; i < NODES; i++) {
-		const struct copy *c = &w.copy[gfn][i];
+		const struct copy *c = &pages[gfn].copy[i];
 
 		readers += mapped_r(c->state);
 		writers += mapped_w(c->state);
@@ -475,8 +492,8 @@ static void check_page(u8 gfn)
 		     c->value == p->truth,
 		     "content of a peer that was not the owner");
 		for (j = 1; j < NODES; j++)
-			for (k = 0; k < w.qlen[gfn][i][j]; k++)
-				last += w.q[gfn][i][j][k].value == p->truth;
+			for (k = 0; k < pages[gfn].qlen[i][j]; k++)
+				last += pages[gfn].q[i][j][k].value == p->truth;
 	}
 	must(writers < 2, "two nodes can write");
 	must(!writers || readers == 1, "one can write while another can read");
@@ -485,45 +502,41 @@ static void check_page(u8 gfn)
 	     "all is quiet, and the directory is wrong");
 }
 
-static void check(void)
+static void check(u8 gfn)
 {
-	u8 gfn;
+	struct page *p = &pages[gfn];
 
-	for (gfn = 0; gfn < PAGES; gfn++) {
-		struct page *p = &w.page[gfn];
-
-		if (p->over || home_of(gfn) == FAULTY)
-			continue;
-		if (quiet(gfn))
-			p->hasty = false;
-		if (!p->theirs) {
-			check_page(gfn);
-		} else if (agreed(gfn)) {
-			p->theirs = false;
-			p->may_ack = 0;
-			p->written = true;
-			p->truth = w.copy[gfn][p->dir.owner].value;
-		}
+	if (p->over || home_of(gfn) == FAULTY)
+		return;
+	if (quiet(gfn))
+		p->hasty = false;
+	if (!p->theirs) {
+		check_page(gfn);
+	} else if (agreed(gfn)) {
+		p->theirs = false;
+		p->may_ack = 0;
+		p->written = true;
+		p->truth = p->copy[p->dir.owner].value;
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
-	u8 op, gfn;
 
-	memset(&w, 0, sizeof(w));
-	w.page[FAULTY - 1].theirs = true;
+	memset(pages, 0, sizeof(pages));
+	pages[FAULTY - 1].theirs = true;
+	values = 0;
 	while (in.left) {
-		u8 what = input_u8(&in);
+		u8 what = input_u8(&in), op = what & 7, gfn = what >> 3 & 3;
+		u16 self = 1 + (what >> 5) % (NODES - 1);
 
-		op = what & 7;
-		gfn = what >> 3 & 3;
 		if (op >= 6)
-			faulty(&in, 1 + (what >> 5) % (NODES - 1));
-		else if (!w.page[gfn].over)
-			honest(&in, op, gfn, 1 + (what >> 5) % (NODES - 1));
-		check();
+			gfn = faulty(&in, self);
+		else if (!pages[gfn].over)
+			honest(&in, op, gfn, self);
+		if (gfn < PAGES)
+			check(gfn);
 	}
 	return 0;
 }

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Do the fuzz targets bite? Take checks away, one at a time, and fuzz: TAP.
 
-Each line: target, what is broken, and edits of copies of the sources. Some checks
-are made twice, on receipt and by the engine; then both are taken away."""
+Each line: target, what is broken, edits of copies of the sources, options of the
+compiler. Some checks are made twice, on receipt and by the engine; then both are
+taken away."""
 
 import argparse
 import os
@@ -30,6 +31,8 @@ MUTATIONS = [
        'if (0)')]),
     ('wire', 'length of MMIO left to the peer',
      [('migrate/state.c', 'EXIT_U32(e, mmio.len) > 8', '0')]),
+    ('wire', 'control characters in a reason',
+     [('migrate/state.c', "if (*c < ' ' || *c > '~')", 'if (0)')]),
     ('wire', 'page beyond the end of RAM',
      [('kmod/mem.c', 'if (m->gfn >= vm->ram_pages)', 'if (0)')]),
 
@@ -54,6 +57,7 @@ MUTATIONS = [
     ('engine', 'second reply taken',
      [('dsm/page.c', 'if (ctx->replied || ctx->acks_got > msg->acks)',
        'if (ctx->acks_got > msg->acks)')]),
+    ('engine', 'the known hole, not left out', [], '-DWITH_HOLE'),
     ('engine', 'owner does not give the page up',
      [('dsm/page.c', '[HK_EV_FWD_X]	= EDGE(EXCLUSIVE_TAKE, RECALL, TAKE),',
        '[HK_EV_FWD_X]	= EDGE(EXCLUSIVE, DATA_S, 0),')]),
@@ -90,7 +94,7 @@ def copy_sources(to):
 
 def run(mutation, out):
     """Return None when it was found, else why not."""
-    target, _, edits = mutation
+    target, _, edits = mutation[:3]
     src = os.path.join(out, 'mutant', 'src')
     copy_sources(src)
     for path, old, new in edits:
@@ -103,13 +107,17 @@ def run(mutation, out):
             f.write(text.replace(old, new))
     p = subprocess.run(['make', '-s', '-C', os.path.dirname(os.path.realpath(__file__)),
                         'SRC=' + src, 'OUT=' + os.path.join(out, 'mutant'),
-                        'CFLAGS_EXTRA=-Wno-unused', target],
+                        'CFLAGS_EXTRA=' + ' '.join(['-w', *mutation[3:]]), target],
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if p.returncode:
         return 'does not build: ' + p.stdout
+    # what is found on the way goes into the first directory
+    found = os.path.join(out, 'mutant', 'found')
+    shutil.rmtree(found, ignore_errors=True)
+    os.makedirs(found)
     p = subprocess.run([os.path.join(out, 'mutant', target), '-max_total_time=60',
                         '-max_len=4096',
-                        '-artifact_prefix=' + os.path.join(out, 'mutant', ''),
+                        '-artifact_prefix=' + os.path.join(out, 'mutant', ''), found,
                         os.path.join(TOP, 'selftests', 'fuzz', 'corpus', target)],
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                        errors='replace', cwd=os.path.join(out, 'mutant'))
@@ -119,10 +127,12 @@ def run(mutation, out):
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument('--out', required=True)
+    ap.add_argument('word', nargs='?', default='', help='only those with it')
     args = ap.parse_args()
     failed = 0
-    print('1..%d' % len(MUTATIONS))
-    for nr, mutation in enumerate(MUTATIONS, 1):
+    todo = [m for m in MUTATIONS if args.word in '%s: %s' % m[:2]]
+    print('1..%d' % len(todo))
+    for nr, mutation in enumerate(todo, 1):
         why = run(mutation, os.path.abspath(args.out))
         failed += why is not None
         print('%s %d - %s: %s' % ('ok' if why is None else 'not ok', nr,

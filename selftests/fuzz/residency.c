@@ -120,10 +120,12 @@ static void recv_irq(u16 self, const struct hk_irq *irq)
 
 	if (!hk_irq_carried(irq->mode))
 		return;		/* check_irq() */
-	if (hk_res_keeps(&n->res))
+	if (hk_res_keeps(&n->res)) {
 		must(hk_pending_add(&n->pend, irq), "not kept");
-	else if (n->res.state == HK_RES_AWAY)
+		must(n->pend.nmi <= 2, "more NMIs than a CPU latches");
+	} else if (n->res.state == HK_RES_AWAY) {
 		put(self, n->res.node, (struct letter){ L_IRQ, 0, *irq });
+	}
 }
 
 static void deliver(u16 from, u16 self)

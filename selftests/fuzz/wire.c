@@ -210,9 +210,13 @@ static void use_vcpu_msg(u8 type, const void *body, u32 len)
 		break;
 	default: {
 		const struct hk_wire_vcpu *v = body;
+		size_t i = strlen(v->text);
 
-		must(len == sizeof(*v) && strlen(v->text) < HK_REASON_MAX &&
-		     v->temporary < 2, "message about a vCPU");
+		must(len == sizeof(*v) && i < HK_REASON_MAX && v->temporary < 2,
+		     "message about a vCPU");
+		while (i--)
+			must(v->text[i] >= ' ' && v->text[i] <= '~',
+			     "text not fit for a terminal");
 	}
 	}
 }
