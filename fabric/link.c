@@ -65,6 +65,13 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+/*
+ * A peer that takes nothing is given up before what waits for it fills the memory,
+ * be its own heartbeats as they may. More than this does not wait for one that does:
+ * a node has a request for each thread that faults under way, and some hundred offers.
+ */
+#define TX_QUEUED_MAX	32768
+
 /* Messages */
 
 static u32 msg_bytes(const struct hk_msg *msg)
@@ -375,6 +382,11 @@ static void link_timer(struct timer_list *timer)
 
 	if (hk_link_ending(link))
 		return;
+	if (READ_ONCE(link->queued) > TX_QUEUED_MAX) {
+		hk_link_end(link, 0, "node %u takes no messages: %u wait for it",
+			    link->cfg.peer, READ_ONCE(link->queued));
+		return;
+	}
 	if (quiet && now - quiet >= dead) {
 		/*
 		 * When this host stood still (it may be a VM itself), the answer

@@ -211,14 +211,15 @@ void hk_vm_link_down(struct hk_node *node, u16 peer, const char *why)
 static int vm_recv_dead(struct hk_vm *vm, struct hk_msg *msg, char *why)
 {
 	struct hk_wire_text *text = (struct hk_wire_text *)msg->body;
+	char reason[HK_REASON_MAX];
 	int err = 0;
 
 	if (le32_to_cpu(msg->hdr.len) != sizeof(*text)) {
 		snprintf(why, HK_REASON_MAX, "VM_DEAD of wrong length");
 		err = -EPROTO;
 	} else {
-		text->text[HK_REASON_MAX - 1] = '\0';
-		hk_vm_kill(vm, false, "%s", text->text);
+		hk_wire_text_get(text, reason);
+		hk_vm_kill(vm, false, "%s", reason);
 	}
 	hk_msg_free(msg);
 	return err;

@@ -93,6 +93,49 @@ static const char *check_exit(const struct hk_wire_exit *e, u32 len)
 	return NULL;
 }
 
+/* A field of kvm_run's union, as it lies in the message */
+#define EXIT_U32(_e, _field)						\
+	exit_u32(_e, offsetof(struct kvm_run, _field) -			\
+		 offsetof(struct kvm_run, padding))
+
+static u32 exit_u32(const struct hk_wire_exit *e, size_t at)
+{
+	u32 val;
+
+	memcpy(&val, e->u + at, sizeof(val));
+	return val;
+}
+
+/*
+ * The VMM takes what is in kvm_run for KVM's word: it reads and writes as many bytes
+ * of it as a length there says. So a length that KVM would never give is refused.
+ */
+static const char *check_exit_run(const struct hk_wire_exit *e)
+{
+	s32 result = le32_to_cpu(e->result);
+
+	if (result > 0 || result < -4095)
+		return "exit result";
+	switch (le32_to_cpu(e->exit_reason)) {
+	case KVM_EXIT_IO:
+		switch (e->u[offsetof(struct kvm_run, io.size) -
+			     offsetof(struct kvm_run, padding)]) {
+		case 1:
+		case 2:
+		case 4:
+			return NULL;
+		}
+		return "exit port size";
+	case KVM_EXIT_MMIO:
+		return EXIT_U32(e, mmio.len) > 8 ? "exit MMIO length" : NULL;
+	case KVM_EXIT_INTERNAL_ERROR:
+		return EXIT_U32(e, internal.ndata) > 16 ? "exit data" : NULL;
+	case KVM_EXIT_SYSTEM_EVENT:
+		return EXIT_U32(e, system_event.ndata) > 16 ? "exit data" : NULL;
+	}
+	return NULL;
+}
+
 static const char *check_irq(const struct hk_wire_irq *i)
 {
 	if (i->level > 1 || i->trig > 1 ||
@@ -103,10 +146,16 @@ static const char *check_irq(const struct hk_wire_irq *i)
 
 static const char *check_vcpu(const struct hk_wire_vcpu *v)
 {
+	const char *c;
+
 	if (v->temporary > 1 || !all_zero(v->reserved, sizeof(v->reserved)))
 		return "reserved";
 	if (v->text[HK_REASON_MAX - 1])
 		return "text without end";
+	/* it ends in logs and on terminals */
+	for (c = v->text; *c; c++)
+		if (*c < ' ' || *c > '~')
+			return "text not printable";
 	return NULL;
 }
 
@@ -168,6 +217,8 @@ int hk_vcpu_msg_check(u8 type, const void *body, u32 len, u32 nr_vcpus,
 		*why = check_state(body, len);
 		break;
 	case HK_MSG_VCPU_EXIT:
+		*why = check_exit(body, len) ?: check_exit_run(body);
+		break;
 	case HK_MSG_VCPU_EXIT_DONE:
 		*why = check_exit(body, len);
 		break;

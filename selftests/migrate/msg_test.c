@@ -120,6 +120,10 @@ static void test_vcpu(u8 type, const char *name)
 	memset(w->text, 'x', sizeof(w->text) - 1);
 	tap_ok(good(&m) && refuses(&m, m.len - 1, 'x'),
 	       "msg: %s: text without end", name);
+	tap_ok(refuses(&m, offsetof(struct hk_wire_vcpu, text), '\033') &&
+	       refuses(&m, offsetof(struct hk_wire_vcpu, text) + 7, 0x80) &&
+	       refuses(&m, m.len - 2, '\n'),
+	       "msg: %s: text not printable", name);
 	free(m.body);
 }
 
@@ -184,6 +188,54 @@ static void test_exit(u8 type, const char *name)
 		m.len = sizeof(struct hk_wire_exit) - 1;
 		((struct hk_wire_exit *)m.body)->pio_len = htole32(~0u);
 		tap_ok(bad(&m), "msg: %s: count of -1", name);
+		free(m.body);
+	}
+}
+
+/* What the VMM would believe: lengths inside of kvm_run */
+static void test_exit_run(void)
+{
+#define AT(_field)	(offsetof(struct hk_wire_exit, u) +		\
+			 offsetof(struct kvm_run, _field) -		\
+			 offsetof(struct kvm_run, padding))
+	static const struct {
+		const char *name;
+		u32 reason;
+		u32 at;
+		u32 bytes;
+		u32 good;
+		u32 worse;
+	} cases[] = {
+		{ "MMIO", KVM_EXIT_MMIO, AT(mmio.len), 4, 8, 9 },
+		{ "MMIO, huge", KVM_EXIT_MMIO, AT(mmio.len), 4, 1, ~0u },
+		{ "port of 3 bytes", KVM_EXIT_IO, AT(io.size), 1, 4, 3 },
+		{ "port of no bytes", KVM_EXIT_IO, AT(io.size), 1, 1, 0 },
+		{ "port of many bytes", KVM_EXIT_IO, AT(io.size), 1, 2, 255 },
+		{ "internal error", KVM_EXIT_INTERNAL_ERROR, AT(internal.ndata),
+		  4, 16, 17 },
+		{ "system event", KVM_EXIT_SYSTEM_EVENT, AT(system_event.ndata),
+		  4, 16, ~0u },
+		{ "result", KVM_EXIT_HLT, offsetof(struct hk_wire_exit, result),
+		  4, -4095, -4096 },
+		{ "result, positive", KVM_EXIT_HLT,
+		  offsetof(struct hk_wire_exit, result), 4, 0, 1 },
+	};
+#undef AT
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct msg m = make(HK_MSG_VCPU_EXIT, sizeof(struct hk_wire_exit));
+		struct hk_wire_exit *w = (void *)m.body;
+		bool good;
+		u32 val;
+
+		w->exit_reason = htole32(cases[i].reason);
+		val = htole32(cases[i].good);
+		memcpy(m.body + cases[i].at, &val, cases[i].bytes);
+		good = !bad(&m);
+		val = htole32(cases[i].worse);
+		memcpy(m.body + cases[i].at, &val, cases[i].bytes);
+		tap_ok(good && bad(&m), "msg: EXIT: %s", cases[i].name);
 		free(m.body);
 	}
 }
@@ -341,5 +393,6 @@ void test_msg(void)
 	test_ident();
 	test_exit(HK_MSG_VCPU_EXIT, "EXIT");
 	test_exit(HK_MSG_VCPU_EXIT_DONE, "EXIT_DONE");
+	test_exit_run();
 	test_state();
 }

@@ -253,7 +253,9 @@ static const struct fcase page_cases[] = {
 	  P(B1(vcpu, reserved, 1, 1)) },					\
 	{ name " temporary", t, ENDS, name ": reserved", P(B(vcpu, temporary, 2)) }, \
 	{ name " text without end", t, ENDS, name ": text without end",		\
-	  P(B1(vcpu, text, HK_REASON_MAX - 1, 'x')) }
+	  P(B1(vcpu, text, HK_REASON_MAX - 1, 'x')) },				\
+	{ name " text not printable", t, ENDS, name ": text not printable",	\
+	  P(B1(vcpu, text, 0, 7)) }
 #define WORD(off, v)	{ sizeof(struct hk_wire_hdr) + (off), 4, (v) }
 
 static const struct fcase vcpu_cases[] = {
@@ -309,6 +311,9 @@ static const struct fcase vcpu_cases[] = {
 	{ "exit with much data", T_EXIT, ENDS, "exit size", P(B(exit, pio_len, 4097)) },
 	{ "exit with -1 data", T_EXIT, ENDS, "exit size", P(B(exit, pio_len, ~0u)) },
 	{ "exit reserved", T_EXIT, ENDS, "vcpu-exit: reserved", P(B(exit, reserved, 1)) },
+	{ "exit with a positive result", T_EXIT, ENDS, "exit result", P(B(exit, result, 1)) },
+	{ "exit of a port without a size", T_EXIT, ENDS, "exit port size",
+	  P(B(exit, exit_reason, 2)) },
 	{ "exit to a replica", T_EXIT, ENDS, "vcpu-exit does not fit", P(), .replica = 1 },
 	{ "exit twice", T_EXIT, ENDS, "vcpu-exit does not fit", P(), .times = 2 },
 	{ "exit-done to the origin", T_EXIT_DONE, ENDS, "vcpu-exit-done does not fit", P() },

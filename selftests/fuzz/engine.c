@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The page protocol against a member that keeps no rule: three nodes run the engine
+ * as it ships, the fourth says whatever the input says, whenever it says so
+ *
+ * What it says goes through page_msg_check() of the module first. Every step ends
+ * with a look at what Documentation/protocol.rst, "A faulty peer", promises. The
+ * caller's duties (C1 to C5) are done here; selftests/explore does the same for
+ * nodes that keep the rules, but knows two values only and no page that is lost.
+ *
+ * A refused message must leave no trace. So a run in which the link ends there, as
+ * the module ends it, is the same as one in which the peer falls silent, and links
+ * stay open here.
+ */
+#include "../../dsm/directory.h"
+#include "input.h"
+#include "page_msg.h"
+
+#define NODES		4
+#define FAULTY		4
+#define PAGES		4	/* homes 1 to 4, in this order */
+#define QUEUE		16
+#define QUEUE_FULL	8	/* the faulty node waits until there is room */
+#define ACKS_MAX	(HK_MAX_NODES - 2)
+#define VISIT_QUEUE	8	/* HK_VISIT_QUEUE of the module */
+
+#define VALUE_FAULTY	0x80000000u	/* made up by the faulty node */
+
+/**
+ * struct copy - a page on an honest node
+ * @state: enum hk_page_state
+ * @there: memory for it exists
+ * @value: its content
+ * @ctx: engine's
+ */
+struct copy {
+	u8 state;
+	u8 there;
+	u32 value;
+	struct hk_page_ctx ctx;
+};
+
+struct letter {
+	struct hk_dmsg m;
+	u32 value;
+};
+
+/**
+ * struct page - what is true of a page beyond what single nodes know
+ * @dir: at its home
+ * @wait: likewise
+ * @truth: last value stored by a node that may
+ * @written: somebody stored something
+ * @theirs: the faulty node rules it, owns it, or owned it a moment ago: nothing
+ *	is promised until all is quiet and agrees
+ * @hasty: the faulty node said DONE for its own read; home may recall too early
+ * @over: honest nodes met the impossible: the guest has been stopped
+ * @may_ack: nodes whose transaction waits for an ACK of the faulty node
+ * @copy: on each honest node
+ * @qlen: messages under way, from and to
+ * @q: these
+ */
+struct page {
+	struct hk_dir dir;
+	struct hk_dir_wait wait;
+	u32 truth;
+	bool written;
+	bool theirs;
+	bool hasty;
+	bool over;
+	u64 may_ack;
+	/* indices are node ids, from 1 */
+	struct copy copy[NODES];
+	u8 qlen[NODES][NODES];
+	struct letter q[NODES][NODES][QUEUE];
+};
+
+static struct page pages[PAGES];
+/* stores so far: each has a value of its own */
+static u32 values;
+/* Entries of a visit's queue that are used up; only an empty one starts anew */
+static unsigned int visit_tail;
+
+static u16 home_of(u64 gfn)
+{
+	return 1 + gfn % NODES;
+}
+
+static u16 hk_vm_home(const struct hk_vm *vm, u64 gfn)
+{
+	(void)vm;
+	return home_of(gfn);
+}
+
+static bool mapped_w(u8 state)
+{
+	return state == HK_PG_EXCLUSIVE || state == HK_PG_EXCLUSIVE_DOWN ||
+	       state == HK_PG_EXCLUSIVE_TAKE;
+}
+
+static bool being_taken(u8 state)
+{
+	return state == HK_PG_SHARED_TAKE || state == HK_PG_OWNED_TAKE ||
+	       state == HK_PG_EXCLUSIVE_TAKE ||
+	       state == HK_PG_SHARED_WR_TAKE || state == HK_PG_OWNED_WR_TAKE;
+}
+
+static bool mapped_r(u8 state)
+{
+	return hk_page_may_read(state) || being_taken(state);
+}
+
+static bool wants_reply(u8 state)
+{
+	return state == HK_PG_INVALID_RD || state == HK_PG_INVALID_WR;
+}
+
+static bool waits_for_acks(u8 state)
+{
+	return state == HK_PG_INVALID_WR || state == HK_PG_SHARED_WR ||
+	       state == HK_PG_OWNED_WR;
+}
+
+/* Honest nodes met the impossible among themselves */
+static void stop_guest(u8 gfn)
+{
+	struct page *p = &pages[gfn];
+
+	must(p->theirs || p->hasty,
+	     "honest nodes accuse each other of a page that is theirs alone");
+	p->over = true;
+}
+
+static void send_out(u8 gfn, u16 self, const struct hk_out *out)
+{
+	struct page *p = &pages[gfn];
+	unsigned int i;
+	u16 to;
+
+	must(out->nr <= HK_OUT_MAX, "more messages than there is room for");
+	for (i = 0; i < out->nr; i++) {
+		const struct hk_dmsg *m = &out->msg[i];
+		struct letter l = { .m = *m };
+
+		must(m->gfn == gfn && m->from == self, "wrong gfn or sender");
+		must(m->to && !(m->to & 1), "message to nobody");
+		must(!(m->to & (m->to - 1)) || m->type == HK_DMSG_INV,
+		     "message other than INV to several nodes");
+		must(m->req < HK_MAX_NODES && m->acks <= ACKS_MAX,
+		     "field out of range");
+		if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X) {
+			must(pages[gfn].copy[self].there, "data without a copy");
+			l.value = pages[gfn].copy[self].value;
+		}
+		if (m->type == HK_DMSG_INV && m->to & hk_node_bit(FAULTY))
+			p->may_ack |= hk_node_bit(m->req);
+		for (to = 1; to < NODES; to++) {
+			u8 *len = &pages[gfn].qlen[self][to];
+
+			if (!(m->to & hk_node_bit(to)))
+				continue;
+			must(*len < QUEUE, "a queue grows without bound");
+			must(to != self || visit_tail++ < VISIT_QUEUE,
+			     "more to itself than a visit has room for");
+			pages[gfn].q[self][to][(*len)++] = l;
+		}
+	}
+}
+
+static int page_event(u8 gfn, u16 self, enum hk_page_event ev,
+		      const struct letter *l)
+{
+	const struct hk_page_where where = {
+		.gfn = gfn, .self = self, .home = home_of(gfn),
+	};
+	struct copy *c = &pages[gfn].copy[self];
+	const struct copy old = *c;
+	struct hk_out out = { 0 };
+	int err;
+
+	err = hk_page_step(&where, &c->state, &c->ctx, ev, l ? &l->m : NULL,
+			   &out);
+	if (err) {
+		must(err == -EPROTO && !out.nr && !out.act &&
+		     !memcmp(c, &old, sizeof(old)), "a refusal changed something");
+		return err;
+	}
+	must(c->state < HK_PG_NR, "no such state");
+	must(c->ctx.acks_got <= ACKS_MAX && c->ctx.acks_want <= ACKS_MAX,
+	     "ACKs beyond the number of nodes");
+	send_out(gfn, self, &out);
+	must(!!(out.act & HK_ACT_TAKE) ==
+	     (being_taken(c->state) && !being_taken(old.state)),
+	     "TAKE and a _TAKE state do not go together");
+	if (out.act & (HK_ACT_INSTALL | HK_ACT_INSTALL_ZERO)) {
+		must(!c->there, "a page installed over a page");
+		must(!(out.act & HK_ACT_INSTALL) || l, "no data to install");
+		c->there = 1;
+		c->value = out.act & HK_ACT_INSTALL ? l->value : 0;
+	}
+	if (out.act & HK_ACT_FREE) {
+		must(c->there, "nothing to free");
+		c->there = 0;
+		c->value = 0;
+	}
+	must(c->there || !mapped_r(c->state), "mapped and no memory");
+	return 0;
+}
+
+static int home_event(u8 gfn, u16 self, const struct hk_dmsg *m)
+{
+	struct page *p = &pages[gfn], old = *p;
+	struct hk_out out = { 0 };
+	int err;
+
+	if (self != home_of(gfn))
+		return -EPROTO;
+	err = hk_dir_step(self, &p->dir, &p->wait, m, &out);
+	if (err) {
+		must(err == -EPROTO && !out.nr &&
+		     !memcmp(&p->dir, &old.dir, sizeof(old.dir)) &&
+		     !memcmp(&p->wait, &old.wait, sizeof(old.wait)),
+		     "a refusal changed something");
+		return err;
+	}
+	must(p->dir.owner < HK_MAX_NODES && p->dir.busy < HK_MAX_NODES,
+	     "directory names a node that cannot be");
+	must(!(p->dir.sharers & hk_node_bit(p->dir.owner)),
+	     "owner among the sharers");
+	must(p->dir.busy || hk_dir_wait_empty(&p->wait),
+	     "idle while somebody waits");
+	if (p->dir.owner == FAULTY)
+		p->theirs = true;
+	send_out(gfn, self, &out);
+	return 0;
+}
+
+static int dispatch(u8 gfn, u16 to, const struct letter *l)
+{
+	int ev = hk_page_event_of(l->m.type);
+
+	return ev < 0 ? home_event(gfn, to, &l->m) :
+			page_event(gfn, to, ev, l);
+}
+
+static struct letter take_letter(u8 gfn, u16 from, u16 to)
+{
+	u8 *len = &pages[gfn].qlen[from][to];
+	struct letter *q = pages[gfn].q[from][to];
+	struct letter l = q[0];
+
+	memmove(q, q + 1, --*len * sizeof(*q));
+	memset(q + *len, 0, sizeof(*q));
+	return l;
+}
+
+/* What a node says to itself is worked on in the same step, as by the module */
+static void drain(u8 gfn, u16 self)
+{
+	while (pages[gfn].qlen[self][self] && !pages[gfn].over) {
+		struct letter l = take_letter(gfn, self, self);
+
+		if (!pages[gfn].qlen[self][self])
+			visit_tail = 0;
+		if (dispatch(gfn, self, &l))
+			stop_guest(gfn);
+	}
+	visit_tail = 0;
+}
+
+static void local_event(u8 gfn, u16 self, enum hk_page_event ev)
+{
+	if (page_event(gfn, self, ev, NULL))
+		stop_guest(gfn);
+	drain(gfn, self);
+}
+
+/* A guest stores something, on a node where it may without a fault */
+static void store(u8 gfn, u16 self)
+{
+	struct copy *c = &pages[gfn].copy[self];
+
+	c->value = ++values;
+	pages[gfn].truth = c->value;
+	pages[gfn].written = true;
+}
+
+static void honest(struct input *in, u8 op, u8 gfn, u16 self)
+{
+	struct copy *c = &pages[gfn].copy[self];
+	u16 from;
+
+	switch (op) {
+	case 0:
+		local_event(gfn, self, HK_EV_READ);
+		break;
+	case 1:
+		local_event(gfn, self, HK_EV_WRITE);
+		break;
+	case 2:
+		if (mapped_w(c->state))
+			store(gfn, self);
+		break;
+	case 3:
+		if (c->state != HK_PG_SHARED)
+			break;
+		c->there = 0;
+		c->value = 0;
+		local_event(gfn, self, HK_EV_DROP);
+		break;
+	case 4:
+		if (being_taken(c->state))
+			local_event(gfn, self, HK_EV_TAKEN);
+		else if (c->state == HK_PG_EXCLUSIVE_DOWN)
+			local_event(gfn, self, HK_EV_DOWNGRADED);
+		break;
+	case 5:
+		from = 1 + input_u8(in) % (NODES - 1);
+		if (pages[gfn].qlen[from][self]) {
+			struct letter l = take_letter(gfn, from, self);
+
+			if (dispatch(gfn, self, &l))
+				stop_guest(gfn);
+			drain(gfn, self);
+		}
+		break;
+	}
+}
+
+/*
+ * The holes that Documentation/protocol.rst owns up to: whoever waits for the page
+ * does not know whom home has asked for it, or for its copy. mutate.py builds this
+ * without (WITH_HOLE) and expects the hole to be found.
+ */
+static bool known_hole(const struct page *p, const struct copy *c,
+		       const struct hk_dmsg *m)
+{
+#ifdef WITH_HOLE
+	return false;
+#endif
+	if (p->theirs)
+		return false;
+	if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X)
+		return wants_reply(c->state);
+	return m->type == HK_DMSG_ACK && waits_for_acks(c->state);
+}
+
+/* Anything can be said; what fits somewhere is more likely than the rest */
+static struct hk_wire_page_msg wire_of(struct input *in)
+{
+	u8 how = input_u8(in);
+	u8 gfn = input_u8(in);
+	struct hk_wire_page_msg b = {
+		.gfn = htole64(how & 1 ? gfn : gfn % PAGES),
+		.dtype = input_u8(in) % (HK_DMSG_NR + 1),
+	};
+
+	b.req = htole16(input_u8(in) % (how & 2 ? 256 : NODES + 1));
+	b.acks = htole16(how & 64 ? input_u16(in) :
+			 how & 4 ? input_u8(in) % NODES : 0);
+	b.dflags = how & 8 ? input_u8(in) : 0;
+	if (b.dtype == HK_DMSG_DATA_S || b.dtype == HK_DMSG_DATA_X)
+		b.content = HK_CONTENT_FILL;
+	if (how & 16)
+		b.content = input_u8(in);
+	if (how & 32)
+		b.reserved = input_u8(in);
+	return b;
+}
+
+/* Return: the page it was about, or PAGES when nobody takes notice */
+static u8 faulty(struct input *in, u16 to)
+{
+	static struct page before;
+	const struct hk_wire_page_msg body = wire_of(in);
+	struct hk_node node = { .id = to };
+	struct hk_vm vm = {
+		.node = &node, .ram_pages = PAGES,
+		.members = (hk_node_bit(NODES) << 1) - 2,
+	};
+	struct hk_mem mem = { .vm = &vm };
+	struct hk_msg *msg = malloc(sizeof(*msg) + sizeof(body));
+	struct letter l = { 0 };
+	struct page *p;
+	const char *no;
+	u16 n, k;
+	u8 gfn;
+	int ev;
+
+	must(msg, "no memory");
+	memset(&msg->hdr, 0, sizeof(msg->hdr));
+	msg->hdr.len = htole32(sizeof(body));
+	msg->page = body.content == HK_CONTENT_PAGE ? &before : NULL;
+	memcpy(msg->body, &body, sizeof(body));
+	no = page_msg_check(&mem, FAULTY, msg, &l.m);
+	free(msg);
+	if (no)
+		return PAGES;
+	must(l.m.gfn < PAGES && l.m.from == FAULTY && l.m.req < HK_MAX_NODES,
+	     "page_msg_check() let nonsense pass");
+
+	gfn = l.m.gfn;
+	p = &pages[gfn];
+	if (p->over)
+		return PAGES;
+	for (n = 1; n < NODES; n++)
+		for (k = 1; k < NODES; k++)
+			if (pages[gfn].qlen[n][k] >= QUEUE_FULL)
+				return PAGES;
+	l.value = VALUE_FAULTY | ++values;
+	ev = hk_page_event_of(l.m.type);
+
+	if (l.m.type == HK_DMSG_ACK && p->may_ack & hk_node_bit(to))
+		/* it was asked for, once */
+		p->may_ack &= ~hk_node_bit(to);
+	else if (known_hole(p, &pages[gfn].copy[to], &l.m))
+		return PAGES;
+	if (l.m.type == HK_DMSG_DONE && p->dir.busy == FAULTY)
+		p->hasty = true;
+
+	before = *p;
+	if (dispatch(gfn, to, &l)) {
+		must(!memcmp(&before, p, sizeof(before)), "a refusal left a trace");
+		return gfn;
+	}
+	must(ev < 0 || home_of(gfn) == FAULTY || l.m.type == HK_DMSG_DATA_S ||
+	     l.m.type == HK_DMSG_DATA_X || l.m.type == HK_DMSG_ACK,
+	     "a message of home was taken from another node");
+	drain(gfn, to);
+	return gfn;
+}
+
+static bool quiet(u8 gfn)
+{
+	u16 i, j;
+
+	for (i = 1; i < NODES; i++) {
+		if (!hk_page_stable(pages[gfn].copy[i].state))
+			return false;
+		for (j = 1; j < NODES; j++)
+			if (pages[gfn].qlen[i][j])
+				return false;
+	}
+	return !pages[gfn].dir.busy;
+}
+
+/* Return: false: nodes and directory do not agree (@theirs), or it is not so quiet */
+static bool agreed(u8 gfn)
+{
+	const struct page *p = &pages[gfn];
+	u32 value;
+	u16 i;
+
+	if (!quiet(gfn) || p->dir.owner == FAULTY || !p->dir.owner)
+		return false;
+	value = pages[gfn].copy[p->dir.owner].value;
+	for (i = 1; i < NODES; i++) {
+		const struct copy *c = &pages[gfn].copy[i];
+		bool owner = p->dir.owner == i;
+
+		if (owner != (c->state == HK_PG_OWNED ||
+			      c->state == HK_PG_EXCLUSIVE))
+			return false;
+		if (c->state == HK_PG_EXCLUSIVE && p->dir.sharers)
+			return false;
+		if (c->state == HK_PG_SHARED &&
+		    !(p->dir.sharers & hk_node_bit(i)))
+			return false;
+		if (c->there && c->value != value)
+			return false;
+	}
+	return true;
+}
+
+/* What is promised of a page whose home and owner are honest */
+static void check_page(u8 gfn)
+{
+	const struct page *p = &pages[gfn];
+	unsigned int readers = 0, writers = 0, last = 0;
+	u16 i, j;
+	u8 k;
+
+	for (i = 1; i < NODES; i++) {
+		const struct copy *c = &pages[gfn].copy[i];
+
+		readers += mapped_r(c->state);
+		writers += mapped_w(c->state);
+		last += c->there && c->value == p->truth;
+		must(!mapped_r(c->state) || c->value == p->truth,
+		     "a guest can read what nobody has stored there");
+		must(!c->there || !(c->value & VALUE_FAULTY) ||
+		     c->value == p->truth,
+		     "content of a peer that was not the owner");
+		for (j = 1; j < NODES; j++)
+			for (k = 0; k < pages[gfn].qlen[i][j]; k++)
+				last += pages[gfn].q[i][j][k].value == p->truth;
+	}
+	must(writers < 2, "two nodes can write");
+	must(!writers || readers == 1, "one can write while another can read");
+	must(!p->written || last, "the last value stored is lost");
+	must(!quiet(gfn) || !p->dir.owner || agreed(gfn),
+	     "all is quiet, and the directory is wrong");
+}
+
+static void check(u8 gfn)
+{
+	struct page *p = &pages[gfn];
+
+	if (p->over || home_of(gfn) == FAULTY)
+		return;
+	if (quiet(gfn))
+		p->hasty = false;
+	if (!p->theirs) {
+		check_page(gfn);
+	} else if (agreed(gfn)) {
+		p->theirs = false;
+		p->may_ack = 0;
+		p->written = true;
+		p->truth = p->copy[p->dir.owner].value;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = { data, size };
+
+	memset(pages, 0, sizeof(pages));
+	pages[FAULTY - 1].theirs = true;
+	values = 0;
+	while (in.left) {
+		u8 what = input_u8(&in), op = what & 7, gfn = what >> 3 & 3;
+		u16 self = 1 + (what >> 5) % (NODES - 1);
+
+		if (op >= 6)
+			gfn = faulty(&in, self);
+		else if (!pages[gfn].over)
+			honest(&in, op, gfn, self);
+		if (gfn < PAGES)
+			check(gfn);
+	}
+	return 0;
+}

@@ -1,0 +1,147 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Do the fuzz targets bite? Take checks away, one at a time, and fuzz: TAP.
+
+Each line: target, what is broken, edits of copies of the sources, options of the
+compiler. Some checks are made twice, on receipt and by the engine; then both are
+taken away."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+MUTATIONS = [
+    ('wire', 'length of a body not bounded',
+     [('fabric/msg.c', 'if (len > t->max)', 'if (0)')]),
+    ('wire', 'length of a body may be too short',
+     [('fabric/msg.c', 'if (len < t->min)', 'if (0)')]),
+    ('wire', 'text of a peer has no end',
+     [('fabric/msg.c', 'i < HK_REASON_MAX - 1 && text->text[i]', 'text->text[i]')]),
+    ('wire', 'length of a vCPU state not compared',
+     [('migrate/state.c', '''	    hk_state_size(msrs, xsave) != len)''', '	    0)')]),
+    ('wire', 'number of routes not compared',
+     [('migrate/state.c', '''		    (tail - sizeof(*r)) / sizeof(r->entries[0]) != r->nr)''',
+       '		    0)')]),
+    ('wire', 'number of a vCPU not checked',
+     [('migrate/state.c', 'if (le32_to_cpu(*(const __le32 *)body) >= nr_vcpus)',
+       'if (0)')]),
+    ('wire', 'length of MMIO left to the peer',
+     [('migrate/state.c', 'EXIT_U32(e, mmio.len) > 8', '0')]),
+    ('wire', 'control characters in a reason',
+     [('migrate/state.c', "if (*c < ' ' || *c > '~')", 'if (0)')]),
+    ('wire', 'page beyond the end of RAM',
+     [('kmod/mem.c', 'if (m->gfn >= vm->ram_pages)', 'if (0)')]),
+
+    ('engine', 'recalls taken from any node',
+     [('kmod/mem.c', '''		if (home != peer)
+			return "sender is not home";
+		if (m->req == HK_NODE_NONE)''', '		if (m->req == HK_NODE_NONE)'),
+      ('dsm/page.c', 'return from_home && node_valid(msg->req) &&',
+       'return node_valid(msg->req) &&')]),
+    ('engine', 'grants taken from any node',
+     [('kmod/mem.c', '''		if (home != peer)
+			return "sender is not home";
+		return NULL;''', '		return NULL;'),
+      ('dsm/page.c', 'return from_home && msg->acks <= ACKS_MAX;',
+       'return msg->acks <= ACKS_MAX;')]),
+    ('engine', 'DONE taken in the name of others',
+     [('kmod/mem.c', 'if (m->req != peer || m->acks)', 'if (m->acks)'),
+      ('dsm/directory.c', 'if (msg->from != msg->req && msg->from != self)',
+       'if (0)')]),
+    ('engine', 'DONE taken from a node that did not ask',
+     [('dsm/directory.c', ' || dir->busy != msg->req)', ')')]),
+    ('engine', 'second reply taken',
+     [('dsm/page.c', 'if (ctx->replied || ctx->acks_got > msg->acks)',
+       'if (ctx->acks_got > msg->acks)')]),
+    ('engine', 'the known hole, not left out', [], '-DWITH_HOLE'),
+    ('engine', 'owner does not give the page up',
+     [('dsm/page.c', '[HK_EV_FWD_X]	= EDGE(EXCLUSIVE_TAKE, RECALL, TAKE),',
+       '[HK_EV_FWD_X]	= EDGE(EXCLUSIVE, DATA_S, 0),')]),
+
+    ('residency', 'refusal taken from any node',
+     [('migrate/residency.c', '.match = 1 }', '.match = 0 }')]),
+    ('residency', 'state of an old generation taken',
+     [('migrate/residency.c', '''HK_RES_ACT_WAKE,
+				      .newer = 1 },
+		[HK_RES_EV_TAKEN]''', '''HK_RES_ACT_WAKE },
+		[HK_RES_EV_TAKEN]''')]),
+    ('residency', 'NMIs counted without a bound',
+     [('migrate/pending.c', 'if (p->nmi < 2)', 'if (1)')]),
+
+    ('hkd', 'length of a cluster name not checked',
+     [('user/hkd/auth.c', 'strlen(cluster) >= sizeof(peer->cluster)', '0')]),
+    ('hkd', 'hidden zero in a string',
+     [('user/hkd/json.c', 'if (!val || strlen(json_object_get_string(val)) !=',
+       'if (!val || 0 * strlen(json_object_get_string(val)) != 0 *')]),
+    ('hkd', 'more read than the line',
+     [('user/hkd/stream.c', 'take = nl ? nl - (s->buf + s->len) + 1 : n;',
+       'take = n;')]),
+    ('hkd', 'any proof will do',
+     [('user/hkd/auth.c', 'if (CRYPTO_memcmp(want, got, sizeof(want)))',
+       'if (0)')]),
+]
+
+
+def copy_sources(to):
+    shutil.rmtree(to, ignore_errors=True)
+    for d in ('dsm', 'fabric', 'migrate', 'uapi', 'user', 'kmod'):
+        shutil.copytree(os.path.join(TOP, d), os.path.join(to, d))
+
+
+def run(mutation, out):
+    """Return None when it was found, else why not."""
+    target, _, edits = mutation[:3]
+    src = os.path.join(out, 'mutant', 'src')
+    copy_sources(src)
+    for path, old, new in edits:
+        name = os.path.join(src, path)
+        with open(name, encoding='utf-8') as f:
+            text = f.read()
+        if text.count(old) != 1:
+            return '%s has it %d times: %r' % (path, text.count(old), old)
+        with open(name, 'w', encoding='utf-8') as f:
+            f.write(text.replace(old, new))
+    p = subprocess.run(['make', '-s', '-C', os.path.dirname(os.path.realpath(__file__)),
+                        'SRC=' + src, 'OUT=' + os.path.join(out, 'mutant'),
+                        'CFLAGS_EXTRA=' + ' '.join(['-w', *mutation[3:]]), target],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if p.returncode:
+        return 'does not build: ' + p.stdout
+    # what is found on the way goes into the first directory
+    found = os.path.join(out, 'mutant', 'found')
+    shutil.rmtree(found, ignore_errors=True)
+    os.makedirs(found)
+    p = subprocess.run([os.path.join(out, 'mutant', target), '-max_total_time=60',
+                        '-max_len=4096',
+                        '-artifact_prefix=' + os.path.join(out, 'mutant', ''), found,
+                        os.path.join(TOP, 'selftests', 'fuzz', 'corpus', target)],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                       errors='replace', cwd=os.path.join(out, 'mutant'))
+    return None if p.returncode else 'not found within 60 s'
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument('--out', required=True)
+    ap.add_argument('word', nargs='?', default='', help='only those with it')
+    args = ap.parse_args()
+    failed = 0
+    todo = [m for m in MUTATIONS if args.word in '%s: %s' % m[:2]]
+    print('1..%d' % len(todo))
+    for nr, mutation in enumerate(todo, 1):
+        why = run(mutation, os.path.abspath(args.out))
+        failed += why is not None
+        print('%s %d - %s: %s' % ('ok' if why is None else 'not ok', nr,
+                                  mutation[0], mutation[1]), flush=True)
+        if why:
+            for line in why.splitlines():
+                print('# ' + line)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
