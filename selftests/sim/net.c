@@ -81,6 +81,9 @@ static void put(const struct sim_msg *msg, u32 bytes, u64 depart, bool queued)
 			arrives = *pair;
 		*pair = arrives;
 	}
+	/* by then these will have come from far, too */
+	__builtin_prefetch(copy_of(msg->to, msg->page));
+	__builtin_prefetch(&sim.dir[msg->page]);
 	queue_add(arrives, EVENT_ARRIVE, msg->to, nr);
 }
 

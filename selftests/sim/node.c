@@ -12,6 +12,11 @@
 #define LOCAL_MAX	8
 #define OFFERS_MAX	4	/* pages offered at a time, when over budget */
 
+/* --hold-bounced: back within so many hold times is bounced; others get that */
+#define BOUNCE_HOLDS	16
+#define HOLD_FIRST_NS	1000
+#define ROOM_POLL_NS	20000	/* no room: look again after so long */
+
 #define PREFETCH_MIN	4
 #define PREFETCH_SLACK	2
 
@@ -68,6 +73,10 @@ static struct sim_busy *busy_of(u16 node, u32 page)
 
 static void present_add(struct sim_node *n, struct sim_copy *c, u32 page)
 {
+	if (n->coming)
+		n->coming--;
+	if (!cfg.budget)
+		return;
 	if (n->present_nr == n->present_max) {
 		n->present_max = n->present_max ? n->present_max * 2 : 64;
 		n->present = realloc(n->present,
@@ -75,26 +84,26 @@ static void present_add(struct sim_node *n, struct sim_copy *c, u32 page)
 		if (!n->present)
 			abort();
 	}
-	c->pos = n->present_nr;
+	use_of(c)->pos = n->present_nr;
 	n->present[n->present_nr++] = page;
-	if (n->coming)
-		n->coming--;
+	if (n->present_nr > cfg.budget)
+		sim_fail("a node has %u pages, its budget is %u",
+			 n->present_nr, cfg.budget);
 }
 
 static void present_del(u16 node, struct sim_copy *c)
 {
 	struct sim_node *n = &sim.node[node];
-	u32 page = n->present[--n->present_nr];
-	struct sim_thread *t;
+	u32 last;
 
-	n->present[c->pos] = page;
-	copy_of(node, page)->pos = c->pos;
 	c->wanted = 0;
-	while (n->room_waiter) {
-		t = &sim.thread[n->room_waiter];
-		wake[wake_nr++] = n->room_waiter;
-		n->room_waiter = t->next;
-	}
+	if (sim.use)
+		use_of(c)->lost = stamp_now();
+	if (!cfg.budget)
+		return;
+	last = n->present[--n->present_nr];
+	n->present[use_of(c)->pos] = last;
+	use_of(copy_of(node, last))->pos = use_of(c)->pos;
 }
 
 /*
@@ -236,21 +245,21 @@ static void send_all(u16 node, const struct hk_out *out, u32 version)
 /*
  * Recalls
  */
-static u64 hold_left(const struct sim_node *n, const struct sim_copy *c)
+static u64 hold_left(const struct sim_copy *c)
 {
 	u64 hold = cfg.hold_ns, end;
 
 	if (!c->wanted)
 		return 0;
-	if (cfg.hold == HOLD_MEASURED)
-		hold = n->fetch_avg_ns;
-	end = ((u64)c->granted << STAMP_SHIFT) + hold;
+	if (cfg.hold_bounced && !c->bounced)
+		hold = HOLD_FIRST_NS;
+	end = ((u64)use_of(c)->granted << STAMP_SHIFT) + hold;
 	return end > sim.now ? end - sim.now : 0;
 }
 
 static void recall_start(u16 node, u32 page, struct sim_busy *busy, u8 event)
 {
-	u64 left = hold_left(&sim.node[node], copy_of(node, page));
+	u64 left = hold_left(copy_of(node, page));
 
 	busy->recall = event;
 	busy->held_until = sim.now + left;
@@ -272,12 +281,9 @@ void node_recall(u16 node, u32 page)
 /*
  * Steps of the engine
  */
-static void request_over(u16 node, struct sim_copy *c,
-			 const struct sim_busy *busy)
+static void request_over(struct sim_copy *c, const struct sim_busy *busy)
 {
-	struct sim_node *n = &sim.node[node];
 	u32 own = busy->msgs - busy->pairs;
-	u64 took = sim.now - busy->started;
 
 	sim.transactions++;
 	sim.kinds[busy->kind]++;
@@ -289,13 +295,12 @@ static void request_over(u16 node, struct sim_copy *c,
 	own -= busy->done;
 	if (own > sim.most_waited)
 		sim.most_waited = own;
-	if (busy->waiter) {
+	if (busy->waiter && sim.use) {
 		c->wanted = 1;
-		c->granted = stamp_now();
+		use_of(c)->granted = stamp_now();
+		c->bounced = use_of(c)->lost && stamp_now() - use_of(c)->lost <
+			     (BOUNCE_HOLDS * cfg.hold_ns >> STAMP_SHIFT);
 	}
-	if (busy->msgs)
-		n->fetch_avg_ns = n->fetch_avg_ns ?
-				  (7 * n->fetch_avg_ns + took) / 8 : took;
 }
 
 static void wake_all(struct sim_busy *busy)
@@ -364,7 +369,7 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 	}
 	if (busy && hk_page_stable(state)) {
 		if (busy->request)
-			request_over(node, c, busy);
+			request_over(c, busy);
 		wake_all(busy);
 		busy->next = n->busy_free;
 		n->busy_free = c->busy;
@@ -497,7 +502,7 @@ static u32 pick_lru(u16 node)
 	/* as good as a list for the purpose: the oldest of sixteen */
 	for (i = 0; i < 16; i++) {
 		page = n->present[sim_below(n->present_nr)];
-		age = stamp_now() - copy_of(node, page)->stamp;
+		age = stamp_now() - use_of(copy_of(node, page))->stamp;
 		if (may_drop(node, page) && age >= oldest) {
 			oldest = age;
 			best = page;
@@ -523,8 +528,31 @@ static u32 pick_turn(u16 node, bool drop)
 	return sim.pages;
 }
 
-static void offer(u16 node)
+/* Read copies go first, which costs no message. Return: enough of them */
+static bool room_drop(u16 node)
 {
+	struct sim_node *n = &sim.node[node];
+	u32 page;
+
+	while (!room_spare(n)) {
+		page = sim.pages;
+		if (cfg.lru)
+			page = pick_lru(node);
+		if (page == sim.pages)
+			page = pick_turn(node, true);
+		if (page == sim.pages)
+			return false;
+		sim.count[CNT_DROP]++;
+		present_del(node, copy_of(node, page));
+		page_step(node, page, HK_EV_DROP, NULL, 0);
+	}
+	return true;
+}
+
+/* To the node with the most room, or else to all in turn: they may have copies */
+static void room_offer(u16 node)
+{
+	struct sim_node *n = &sim.node[node];
 	u16 i, best = 0;
 	u32 page, k;
 
@@ -532,7 +560,9 @@ static void offer(u16 node)
 		if (i != node && room_spare(&sim.node[i]) &&
 		    (!best || room_used(&sim.node[i]) < room_used(&sim.node[best])))
 			best = i;
-	for (k = 0; best && k < OFFERS_MAX; k++) {
+	if (!best)
+		best = 1 + (node + n->offer_turn++ % (cfg.nodes - 1)) % cfg.nodes;
+	for (k = 0; k < OFFERS_MAX; k++) {
 		page = pick_turn(node, false);
 		if (page == sim.pages)
 			return;
@@ -541,33 +571,12 @@ static void offer(u16 node)
 	}
 }
 
-static void room_make(u16 node)
-{
-	struct sim_node *n = &sim.node[node];
-	u32 page = sim.pages;
-
-	while (cfg.budget && room_used(n) >= room_low()) {
-		if (cfg.lru)
-			page = pick_lru(node);
-		if (page == sim.pages)
-			page = pick_turn(node, true);
-		if (page == sim.pages) {
-			offer(node);
-			return;
-		}
-		sim.count[CNT_DROP]++;
-		present_del(node, copy_of(node, page));
-		page_step(node, page, HK_EV_DROP, NULL, 0);
-		page = sim.pages;
-	}
-}
-
 /* A peer over its budget offers a page: ask for it, if there is room */
 void node_spilled(u16 node, u32 page)
 {
 	struct sim_copy *c = copy_of(node, page);
 
-	if (!room_spare(&sim.node[node]) || c->state != HK_PG_INVALID)
+	if (c->state != HK_PG_INVALID || !room_drop(node))
 		return;
 	page_step(node, page, HK_EV_WRITE, NULL, 0);
 	drain(node);
@@ -656,7 +665,8 @@ static void access_now(struct sim_thread *t)
 			 c->version, sim.version[t->page]);
 	if (t->write)
 		c->version = ++sim.version[t->page];
-	c->stamp = stamp_now();
+	if (sim.use)
+		use_of(c)->stamp = stamp_now();
 	n->accesses++;
 	sim.accesses++;
 	if (!t->faulting)
@@ -684,11 +694,11 @@ static bool fault(u32 nr)
 	struct sim_busy *busy;
 
 	if (cfg.budget && c->state == HK_PG_INVALID) {
-		room_make(t->node);
+		if (!room_drop(t->node) && cfg.nodes > 1)
+			room_offer(t->node);
 		if (room_used(n) >= cfg.budget) {
 			sim.count[CNT_ROOM_WAIT]++;
-			t->next = n->room_waiter;
-			n->room_waiter = nr;
+			queue_add(sim.now + ROOM_POLL_NS, EVENT_THREAD, t->node, nr);
 			return true;
 		}
 	}
@@ -742,6 +752,8 @@ void node_access(u32 nr)
 	access_now(t);
 	if (sim.faults >= cfg.faults || sim.accesses >= cfg.accesses)
 		sim.stop = true;
-	if (!sim.stop && workload_next(t, &think))
+	if (!sim.stop && workload_next(t, &think)) {
+		__builtin_prefetch(copy_of(t->node, t->page));
 		queue_add(sim.depart + think, EVENT_THREAD, t->node, nr);
+	}
 }

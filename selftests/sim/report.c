@@ -84,10 +84,9 @@ static void print_config(void)
 	       sim.pages, cfg.seed);
 	printf("  \"link\": {\"latency_ns\": %llu, \"jitter_ns\": %llu, \"gbit\": %g, \"cpu_ns\": %llu, \"take_ns\": %llu},\n",
 	       cfg.latency_ns, cfg.jitter_ns, cfg.gbit, cfg.cpu_ns, cfg.take_ns);
-	printf("  \"levers\": {\"zero\": %d, \"same_filled\": %d, \"fresh\": %d, \"upgrade\": %d, \"parallel\": %d, \"hold\": \"%s\", \"hold_ns\": %llu, \"prefetch\": %u, \"budget\": %u, \"lru\": %d, \"home_hash\": %d, \"fill_pct\": %u, \"think_ns\": %llu, \"write_pct\": %u},\n",
+	printf("  \"levers\": {\"zero\": %d, \"same_filled\": %d, \"fresh\": %d, \"upgrade\": %d, \"parallel\": %d, \"hold_ns\": %llu, \"hold_bounced\": %d, \"prefetch\": %u, \"budget\": %u, \"lru\": %d, \"home_hash\": %d, \"fill_pct\": %u, \"think_ns\": %llu, \"write_pct\": %u},\n",
 	       cfg.zero, cfg.same_filled, cfg.fresh, cfg.upgrade, cfg.parallel,
-	       cfg.hold == HOLD_MEASURED ? "measured" : "fixed", cfg.hold_ns,
-	       cfg.prefetch, cfg.budget, cfg.lru, cfg.home_hash, cfg.fill_pct,
+	       cfg.hold_ns, cfg.hold_bounced, cfg.prefetch, cfg.budget, cfg.lru, cfg.home_hash, cfg.fill_pct,
 	       cfg.think_ns, cfg.write_pct);
 }
 
@@ -132,8 +131,9 @@ static void print_messages(void)
 	}
 	all += sim.msgs[HK_DMSG_NR];
 	printf("\"SPILL\": %llu},\n", sim.msgs[HK_DMSG_NR]);
-	printf("  \"messages\": %llu, \"bytes\": %llu, \"messages_per_fault\": %.3f, \"bytes_per_fault\": %.1f,\n",
-	       all, sim.bytes, ratio(all, sim.faults), ratio(sim.bytes, sim.faults));
+	printf("  \"messages\": %llu, \"bytes\": %llu, \"messages_per_fault\": %.3f, \"bytes_per_fault\": %.1f, \"messages_per_request\": %.3f, \"bytes_per_request\": %.1f,\n",
+	       all, sim.bytes, ratio(all, sim.faults), ratio(sim.bytes, sim.faults),
+	       ratio(all, sim.transactions), ratio(sim.bytes, sim.transactions));
 	printf("  \"most\": {\"waited\": %u, \"with_done\": %u, \"requests\": %u, \"over_bound\": %llu},\n",
 	       sim.most_waited, sim.most_msgs, sim.most_requests,
 	       sim.count[CNT_BOUND]);

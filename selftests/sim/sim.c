@@ -30,7 +30,7 @@ struct sim_cfg cfg = {
 	.gbit = 25,
 	.cpu_ns = 500,
 	.take_ns = 1000,
-	.hold_ns = 0,
+	.hold_ns = 20000,
 	.zero = true,
 	.same_filled = true,
 	.fresh = true,
@@ -96,19 +96,9 @@ static void world_not_fresh(void)
 	for (page = 0; page < sim.pages; page++) {
 		u16 home = home_of(page);
 		struct sim_copy *c = copy_of(home, page);
-		struct sim_node *n = &sim.node[home];
 
 		sim.dir[page].owner = home;
 		c->state = HK_PG_EXCLUSIVE;
-		if (n->present_nr == n->present_max) {
-			n->present_max = n->present_max ? 2 * n->present_max : 64;
-			n->present = realloc(n->present, n->present_max *
-					     sizeof(*n->present));
-			if (!n->present)
-				abort();
-		}
-		c->pos = n->present_nr;
-		n->present[n->present_nr++] = page;
 	}
 }
 
@@ -121,6 +111,9 @@ static void world_init(void)
 	sim.digest = 0xcbf29ce484222325ull;
 	sim.node = sim_alloc(cfg.nodes + 1, sizeof(*sim.node));
 	sim.copy = sim_alloc((size_t)cfg.nodes * sim.pages, sizeof(*sim.copy));
+	if (cfg.budget || cfg.hold_ns)
+		sim.use = sim_alloc((size_t)cfg.nodes * sim.pages,
+				    sizeof(*sim.use));
 	sim.dir = sim_alloc(sim.pages, sizeof(*sim.dir));
 	sim.dir_wait = sim_alloc(sim.pages, sizeof(*sim.dir_wait));
 	sim.version = sim_alloc(sim.pages, sizeof(*sim.version));
@@ -152,9 +145,8 @@ static void run(void)
 		sim.depart = sim.now;
 		switch (type) {
 		case EVENT_THREAD:
-			if (sim.stop)
-				break;
-			node_access(arg);
+			if (!sim.stop || sim.thread[arg].faulting)
+				node_access(arg);
 			break;
 		case EVENT_ARRIVE:
 			net_arrive(arg);
@@ -189,7 +181,8 @@ static void usage(FILE *f)
 "  --no-fresh           homes have all pages at first: no first touch\n"
 "  --no-upgrade         a writer drops its read copy and asks for the page\n"
 "  --serial             one INV after the other\n"
-"  --hold NS|measured   a page stays with the fault that got it\n"
+"  --hold NS            a page stays with the fault that got it\n"
+"  --hold-bounced       ... but 1 us only, unless it was here just before\n"
 "  --prefetch N         longest window, 0: none (module: 32)\n"
 "  --budget N           pages per node  --lru  drop the oldest, not the next\n"
 "  --home-hash          homes dealt out one by one, not in ranges\n"
@@ -202,7 +195,7 @@ enum {
 	OPT_PAGES, OPT_FAULTS, OPT_ACCESSES, OPT_SEED, OPT_THINK, OPT_WRITE,
 	OPT_LATENCY, OPT_JITTER, OPT_GBIT, OPT_CPU, OPT_TAKE, OPT_NO_ZERO,
 	OPT_NO_SAME_FILLED, OPT_FILL, OPT_NO_FRESH, OPT_NO_UPGRADE, OPT_SERIAL,
-	OPT_HOLD, OPT_PREFETCH, OPT_BUDGET, OPT_LRU, OPT_HOME_HASH,
+	OPT_HOLD, OPT_HOLD_BOUNCED, OPT_PREFETCH, OPT_BUDGET, OPT_LRU, OPT_HOME_HASH,
 };
 
 static const struct option options[] = {
@@ -229,6 +222,7 @@ static const struct option options[] = {
 	{ "no-upgrade", no_argument, NULL, OPT_NO_UPGRADE },
 	{ "serial", no_argument, NULL, OPT_SERIAL },
 	{ "hold", required_argument, NULL, OPT_HOLD },
+	{ "hold-bounced", no_argument, NULL, OPT_HOLD_BOUNCED },
 	{ "prefetch", required_argument, NULL, OPT_PREFETCH },
 	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "lru", no_argument, NULL, OPT_LRU },
@@ -273,13 +267,8 @@ static void set(int opt)
 	case OPT_NO_FRESH:	cfg.fresh = false; break;
 	case OPT_NO_UPGRADE:	cfg.upgrade = false; break;
 	case OPT_SERIAL:	cfg.parallel = false; break;
-	case OPT_HOLD:
-		cfg.hold = HOLD_FIXED;
-		if (!strcmp(optarg, "measured"))
-			cfg.hold = HOLD_MEASURED;
-		else
-			cfg.hold_ns = number(1000000000);
-		break;
+	case OPT_HOLD:		cfg.hold_ns = number(1000000000); break;
+	case OPT_HOLD_BOUNCED:	cfg.hold_bounced = true; break;
 	case OPT_PREFETCH:	cfg.prefetch = number(1024); break;
 	case OPT_BUDGET:	cfg.budget = number(1 << 20); break;
 	case OPT_LRU:		cfg.lru = true; break;

@@ -15,16 +15,6 @@
 /* More than any fault should take; a longer one ends the run as a failure */
 #define SIM_FAULT_MAX_NS	60000000000ull
 
-/**
- * enum sim_hold - how long a page stays with the fault that got it
- * @HOLD_FIXED: sim_cfg.hold_ns, 0: not at all
- * @HOLD_MEASURED: as long as fetching a page has taken here of late
- */
-enum sim_hold {
-	HOLD_FIXED,
-	HOLD_MEASURED,
-};
-
 /* What a run is asked to be; see usage() in sim.c for each */
 struct sim_cfg {
 	const char *workload;
@@ -44,8 +34,8 @@ struct sim_cfg {
 	u64 cpu_ns;
 	u64 take_ns;
 	/* levers */
-	enum sim_hold hold;
 	u64 hold_ns;
+	bool hold_bounced;
 	unsigned int fill_pct;	/* pages all of whose words are alike */
 	bool zero;
 	bool same_filled;
@@ -59,23 +49,33 @@ struct sim_cfg {
 };
 
 /**
- * struct sim_copy - a page on a node
+ * struct sim_copy - a page on a node; there are many, so no more than is needed
  * @version: content: stores to the page up to then
- * @stamp: last access, in units of 64 ns
- * @granted: when the page came for a fault, likewise
- * @pos: place in sim_node.present, while @state has a page
  * @busy: index into sim_node.busy, 0: none
  * @state: enum hk_page_state
- * @wanted: @granted is valid
+ * @wanted: sim_use.granted is valid
+ * @bounced: the page had been taken from here not long before it was granted
  */
 struct sim_copy {
 	u32 version;
-	u32 stamp;
-	u32 granted;
-	u32 pos;
 	u16 busy;
 	u8 state;
-	u8 wanted;
+	u8 wanted : 1;
+	u8 bounced : 1;
+};
+
+/**
+ * struct sim_use - the use of a page on a node, where hold time or budget ask for it
+ * @stamp: last access, in units of 64 ns
+ * @granted: when the page came for a fault, likewise
+ * @lost: when the page was last taken from here, likewise; 0: never
+ * @pos: place in sim_node.present, while there is a page
+ */
+struct sim_use {
+	u32 stamp;
+	u32 granted;
+	u32 lost;
+	u32 pos;
 };
 
 /**
@@ -151,13 +151,12 @@ struct sim_node {
 	bool rx_event;
 	struct sim_busy *busy;
 	u16 busy_nr, busy_max, busy_free;
-	u32 *present;		/* pages here, in no order */
+	u32 *present;		/* pages here, in no order; with a budget only */
 	u32 present_nr, present_max;
 	u32 shared_nr;
 	u32 cursor;
 	u32 coming;		/* pages asked for and not yet here */
-	u32 room_waiter;
-	u64 fetch_avg_ns;
+	u32 offer_turn;
 	struct sim_run run[SIM_RUNS];
 	u32 run_turn;
 	/* figures */
@@ -200,7 +199,6 @@ enum sim_count {
 	CNT_HELD,
 	CNT_FILL,
 	CNT_ZERO,
-	CNT_OVER_BUDGET,
 	CNT_ROOM_WAIT,
 	CNT_INV,
 	CNT_INV_SETS,
@@ -216,6 +214,7 @@ struct sim {
 	u32 pages;
 	struct sim_node *node;	/* by id, from 1 */
 	struct sim_copy *copy;	/* [node - 1][page] */
+	struct sim_use *use;	/* likewise, or NULL */
 	struct hk_dir *dir;
 	u32 *dir_wait;		/* index into wait, 0: none */
 	struct hk_dir_wait *wait;
@@ -247,6 +246,11 @@ extern struct sim sim;
 static inline struct sim_copy *copy_of(u16 node, u32 page)
 {
 	return &sim.copy[(u64)(node - 1) * sim.pages + page];
+}
+
+static inline struct sim_use *use_of(const struct sim_copy *c)
+{
+	return &sim.use[c - sim.copy];
 }
 
 static inline u16 home_of(u32 page)

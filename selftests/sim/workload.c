@@ -85,16 +85,18 @@ static void scan_next(struct sim_thread *t)
 	t->write = false;
 }
 
-/* Own pages in order, all of them again and again: for budgets */
-static void loop_next(struct sim_thread *t)
+/* Own pages, and the neighbour's to read, a fifth of which is hot: for budgets */
+static void skewed_next(struct sim_thread *t)
 {
-	u32 all = cfg.pages + cfg.pages / 2;
+	u32 of = t->node - 1, in = cfg.pages;
 
-	/* two of three accesses go to the tenth that is hot */
-	t->page = ((u64)(t->node - 1) * cfg.pages +
-		   (sim_below(3) ? sim_below(all / 10) : sim_below(all))) %
-		  sim.pages;
-	t->write = is_write();
+	if (sim_below(3)) {
+		of = t->node % cfg.nodes;
+		if (sim_below(5))
+			in = cfg.pages / 5 + 1;
+	}
+	t->page = of * cfg.pages + sim_below(in);
+	t->write = of == t->node - 1u && is_write();
 }
 
 static const struct {
@@ -110,7 +112,7 @@ static const struct {
 	{ "ping-pong", ping_pong_next, "two nodes write one page" },
 	{ "false-sharing", false_sharing_next, "eight nodes write one page" },
 	{ "scan", scan_next, "page after page through what others have" },
-	{ "loop", loop_next, "own pages and the neighbour's, a tenth of them hot" },
+	{ "skewed", skewed_next, "own pages, and the neighbour's with a hot fifth" },
 };
 
 #define NR	(sizeof(workloads) / sizeof(workloads[0]))
