@@ -32,7 +32,7 @@ struct page {
 	struct hk_dir_wait wait;
 	struct hk_page_ctx ctx[NODES + 1];
 	u8 state[NODES + 1];
-};
+} __attribute__((aligned(64)));
 
 struct worker {
 	pthread_t thread;
