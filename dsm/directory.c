@@ -18,7 +18,7 @@
 #include "directory.h"
 
 static struct hk_dmsg *dir_send(u16 self, struct hk_out *out, u64 gfn, u8 type,
-				u64 to, u16 req, u16 acks)
+				hk_nodes to, u16 req, u16 acks)
 {
 	struct hk_dmsg *m = &out->msg[out->nr++];
 
@@ -33,21 +33,29 @@ static struct hk_dmsg *dir_send(u16 self, struct hk_out *out, u64 gfn, u8 type,
 	return m;
 }
 
-static u16 nodes_count(u64 set)
+static u16 nodes_count(hk_nodes set)
 {
+	unsigned int i;
 	u16 nr = 0;
+	u64 word;
 
-	for (; set; set &= set - 1)
-		nr++;
+	for (i = 0; i < HK_NODES_WORDS; i++)
+		for (word = hk_nodes_word(set, i); word; word &= word - 1)
+			nr++;
 	return nr;
 }
 
 /* The lowest id above @last in @set, which is not empty; wraps around */
-static u16 nodes_next(u64 set, u16 last)
+static u16 nodes_next(hk_nodes set, u16 last)
 {
-	u64 above = set & ~(((u64)2 << last) - 1);
+	unsigned int i = last / 64, left = HK_NODES_WORDS;
+	u64 word = hk_nodes_word(set, i) & ~(((u64)2 << last % 64) - 1);
 
-	return __builtin_ctzll(above ? above : set);
+	for (; !word && left; left--) {
+		i = (i + 1) % HK_NODES_WORDS;
+		word = hk_nodes_word(set, i);
+	}
+	return i * 64 + __builtin_ctzll(word);
 }
 
 static void start_get_s(u16 self, struct hk_dir *dir, u64 gfn, u16 req,
@@ -63,17 +71,17 @@ static void start_upgrade(u16 self, struct hk_dir *dir,
 			  const struct hk_dir_wait *wait, u64 gfn, u16 req,
 			  struct hk_out *out)
 {
-	u64 others = (dir->sharers | hk_node_bit(dir->owner)) &
-		     ~hk_node_bit(req);
+	hk_nodes others = (dir->sharers | hk_node_bit(dir->owner)) &
+			  ~hk_node_bit(req);
 	u16 acks = nodes_count(others);
 	struct hk_dmsg *m;
 
-	if (others)
+	if (hk_nodes_any(others))
 		dir_send(self, out, gfn, HK_DMSG_INV, others, req, 0);
 	m = dir_send(self, out, gfn, HK_DMSG_GRANT_X, hk_node_bit(req),
 		     HK_NODE_NONE, acks);
 	m->flags = HK_DMSG_F_HAVE;
-	dir->sharers = 0;
+	dir->sharers = HK_NODES_NONE;
 	dir->owner = req;
 	/* somebody waits: only a DONE gets the next one started */
 	if (acks || !hk_dir_wait_empty(wait))
@@ -85,14 +93,14 @@ static void start_upgrade(u16 self, struct hk_dir *dir,
 static void start_get_x(u16 self, struct hk_dir *dir, u64 gfn, u16 req,
 			struct hk_out *out)
 {
-	u64 owner = hk_node_bit(dir->owner);
-	u64 others = dir->sharers & ~hk_node_bit(req) & ~owner;
+	hk_nodes owner = hk_node_bit(dir->owner);
+	hk_nodes others = dir->sharers & ~hk_node_bit(req) & ~owner;
 
-	if (others)
+	if (hk_nodes_any(others))
 		dir_send(self, out, gfn, HK_DMSG_INV, others, req, 0);
 	dir_send(self, out, gfn, HK_DMSG_FWD_X, owner, req,
 		 nodes_count(others));
-	dir->sharers = 0;
+	dir->sharers = HK_NODES_NONE;
 	dir->owner = req;
 	dir->busy = req;
 }
@@ -109,13 +117,13 @@ static void start_first(u16 self, struct hk_dir *dir, u64 gfn, u16 req,
 static void start(u16 self, struct hk_dir *dir, const struct hk_dir_wait *wait,
 		  u64 gfn, u16 req, bool write, bool have, struct hk_out *out)
 {
-	u64 copies = dir->sharers | hk_node_bit(dir->owner);
+	hk_nodes copies = dir->sharers | hk_node_bit(dir->owner);
 
 	if (dir->owner == HK_NODE_NONE)
 		start_first(self, dir, gfn, req, out);
 	else if (!write)
 		start_get_s(self, dir, gfn, req, out);
-	else if (have && (copies & hk_node_bit(req)))
+	else if (have && hk_nodes_any(copies & hk_node_bit(req)))
 		/* not in @copies: an earlier writer has taken that copy */
 		start_upgrade(self, dir, wait, gfn, req, out);
 	else
@@ -126,9 +134,9 @@ static void start_next(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 		       u64 gfn, struct hk_out *out)
 {
 	u16 req = nodes_next(wait->rd | wait->wr, wait->last);
-	u64 bit = hk_node_bit(req);
-	bool write = wait->wr & bit;
-	bool have = wait->have & bit;
+	hk_nodes bit = hk_node_bit(req);
+	bool write = hk_nodes_any(wait->wr & bit);
+	bool have = hk_nodes_any(wait->have & bit);
 
 	wait->rd &= ~bit;
 	wait->wr &= ~bit;
@@ -142,9 +150,9 @@ static int recv_get(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 {
 	bool write = msg->type == HK_DMSG_GET_X;
 	bool have = write && (msg->flags & HK_DMSG_F_HAVE);
-	u64 bit = hk_node_bit(msg->from);
+	hk_nodes bit = hk_node_bit(msg->from);
 
-	if ((wait->rd | wait->wr) & bit)
+	if (hk_nodes_any((wait->rd | wait->wr) & bit))
 		return -EPROTO;
 	if (msg->from == dir->owner && !have)
 		return -EPROTO;

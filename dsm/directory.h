@@ -21,7 +21,7 @@
  * @reserved: zero
  */
 struct hk_dir {
-	u64 sharers;
+	hk_nodes sharers;
 	u16 owner;
 	u16 busy;
 	u32 reserved;
@@ -38,15 +38,15 @@ struct hk_dir {
  * may free it when hk_dir_wait_empty().
  */
 struct hk_dir_wait {
-	u64 rd;
-	u64 wr;
-	u64 have;
+	hk_nodes rd;
+	hk_nodes wr;
+	hk_nodes have;
 	u16 last;
 };
 
 static inline bool hk_dir_wait_empty(const struct hk_dir_wait *wait)
 {
-	return !(wait->rd | wait->wr);
+	return !hk_nodes_any(wait->rd | wait->wr);
 }
 
 /**

@@ -71,7 +71,7 @@ enum hk_dmsg_type {
  */
 struct hk_dmsg {
 	u64 gfn;
-	u64 to;
+	hk_nodes to;
 	u16 from;
 	u16 req;
 	u16 acks;

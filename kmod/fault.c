@@ -28,6 +28,7 @@
 #include <linux/sched/signal.h>
 #include "compat/mm.h"
 #include "mem.h"
+#include "trace.h"
 
 /* Longest wait with mmap_lock held */
 #define HK_LOCKED_WAIT	HZ
@@ -281,6 +282,7 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 	if (gfn >= vm->ram_pages)
 		return VM_FAULT_SIGBUS;
 	if (!(vmf->flags & FAULT_FLAG_TRIED)) {
+		trace_hk_fault(vm->node->id, vm->id, gfn, write);
 		if (write)
 			hk_vm_count(vm, FAULT_WR);
 		else
@@ -369,6 +371,7 @@ static vm_fault_t mem_page_mkwrite(struct vm_fault *vmf)
 	if ((current->flags & PF_WQ_WORKER) && current->mm != vma->vm_mm)
 		return VM_FAULT_SIGBUS;
 
+	trace_hk_fault(vm->node->id, vm->id, gfn, true);
 	hk_vm_count(vm, FAULT_WR);
 	page = fault_request(mem, gfn, WANT_UPGRADE, &wait);
 	if (IS_ERR(page))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run the fuzz targets: each over its corpus, then for a time. TAP.
 
-run.py --out DIR [--seconds N] TARGET...	two at a time
+run.py --out DIR [--seconds N] [--jobs N] TARGET...
 run.py --out DIR --merge TARGET...		corpus: add what --seconds found, minimise
 
 What a target finds new is kept in DIR/found/TARGET for --merge. A crash is printed
@@ -119,6 +119,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument('--out', required=True)
     ap.add_argument('--seconds', type=int, default=60)
+    ap.add_argument('--jobs', type=int, default=2, help='targets at a time')
     ap.add_argument('--merge', action='store_true')
     ap.add_argument('target', nargs='+')
     args = ap.parse_args()
@@ -126,7 +127,7 @@ def main():
 
     nr = 0
     failed = False
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         todo = [pool.submit(Run.merge if args.merge else Run.check, Run(t, args))
                 for t in args.target]
         for future in concurrent.futures.as_completed(todo):

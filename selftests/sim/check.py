@@ -1,0 +1,235 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""TAP: small worlds in the simulator, and what must be true in each.
+
+A run fails by itself when a copy that may be used has not the last value stored,
+when the engine calls a message impossible, when a budget is exceeded, or when all is
+quiet and somebody still waits or the directory is wrong. Here: that it does not, the
+bound on messages, that a run can be repeated, that each lever does what it says and
+nothing else, and that a broken engine is noticed. Nothing depends on how fast this
+machine is; simulated time is the same everywhere."""
+
+import json
+import lzma
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+DSM = HERE.parent.parent / 'dsm'
+OUT = pathlib.Path(sys.argv[1])
+CC = os.environ.get('CC') or 'cc'
+WORKLOADS = ('private', 'uniform', 'read-mostly', 'migratory',
+             'producer-consumer', 'ping-pong', 'false-sharing', 'scan', 'skewed')
+
+nr = failed = 0
+
+
+def result(why, name):
+    """why: None or '' when all is well."""
+    global nr, failed
+    nr += 1
+    print('%sok %d - %s' % ('not ' if why else '', nr, name), flush=True)
+    if why:
+        failed += 1
+        print('\n'.join('# ' + l for l in str(why).splitlines()))
+
+
+def run(prog, args, stdin=None):
+    p = subprocess.run([str(prog), *args.split()], capture_output=True, text=True,
+                       input=stdin, timeout=300)
+    return p.returncode, p.stdout, p.stderr
+
+
+def sim(args, prog='sim63', stdin=None):
+    status, out, err = run(OUT / prog, args, stdin)
+    if status:
+        raise RuntimeError('%s %s: status %d: %s' % (prog, args, status, err))
+    r = json.loads(out)
+    del r['cpu']
+    return r
+
+
+def wrong(r):
+    """What of a run is not as it must always be."""
+    most = r['most']
+    if not r['ok'] or r['unserved']:
+        return 'ok %s, %d faults never served' % (r['ok'], r['unserved'])
+    if most['over_bound'] or most['waited'] > 3 or most['with_done'] > 4:
+        return 'messages of one request: %s' % most
+    if r['faults'] != r['latency_ns']['nr']:
+        return '%d faults, %d of them timed' % (r['faults'],
+                                                r['latency_ns']['nr'])
+    if not r['faults']:
+        return 'no fault at all'
+    sent = sum(r['types'].values())
+    if sent != r['messages']:
+        return '%d messages, by type %d' % (r['messages'], sent)
+    return None
+
+
+def tests():
+    for w in WORKLOADS:
+        why = None
+        for nodes in (2, 4, 63):
+            for more in ('', ' --hold 0', ' --threads 3 --jitter 20000',
+                         ' --no-fresh --prefetch 32'):
+                r = sim('--workload %s --nodes %d --faults 10000 --accesses '
+                        '100000%s' % (w, nodes, more))
+                why = why or wrong(r) or r['nodes'] != nodes
+        result(why, '%s on 2, 4, 63 nodes' % w)
+
+    for w in ('uniform', 'read-mostly', 'false-sharing'):
+        why = None
+        for nodes in (64, 65, 200, 1024):
+            r = sim('--workload %s --nodes %d --pages 4 --faults 20000 '
+                    '--accesses 100000 --jitter 3000' % (w, nodes), 'sim')
+            why = why or wrong(r) or r['nodes'] != nodes
+        result(why, '%s on 64, 65, 200, 1024 nodes' % w)
+
+    base = '--workload uniform --nodes 63 --faults 20000 --jitter 8000'
+    one = sim(base)
+    result(one != sim(base, 'sim') and 'they differ',
+           'sets of 64 and of 2048 bits: the same run')
+    result(one != sim(base) and 'they differ', 'the same seed: the same run')
+    result(one['digest'] == sim(base + ' --seed 2')['digest'] and 'no difference',
+           'another seed: another run')
+    base = ('--workload uniform --nodes 16 --faults 20000 --latency 1000 --gbit 0 '
+            '--cpu 0 --take 0 --think 0')
+    r, still = sim(base + ' --jitter 20000'), sim(base)
+    result(wrong(r) or r['latency_ns']['p50'] < 5 * still['latency_ns']['p50'],
+           'jitter of twenty times the latency')
+
+    # what travels costs time only where links have a speed
+    base = '--workload uniform --nodes 16 --faults 20000 --gbit 0 --fill 40'
+    on = sim(base)
+    off = sim(base + ' --no-zero')
+    result(on['digest'] != off['digest'] or not on['zero_grants'] or
+           off['bytes'] - on['bytes'] != 4096 * on['zero_grants'],
+           'zero pages off the wire: that many pages less, nothing else')
+    off = sim(base + ' --no-same-filled')
+    result(on['digest'] != off['digest'] or not on['filled'] or
+           off['bytes'] - on['bytes'] != 4096 * on['filled'],
+           'same-filled pages off the wire: that many pages less, nothing else')
+
+    base = '--workload private --nodes 16 --accesses 50000'
+    on, off = sim(base), sim(base + ' --no-fresh')
+    result(on['requests']['upgrade'] or not off['requests']['upgrade'] or
+           on['messages'] >= off['messages'],
+           'first touch is granted to write: no second request')
+    base = '--workload migratory --nodes 16 --faults 10000'
+    on, off = sim(base), sim(base + ' --no-upgrade')
+    result(wrong(off) or off['types']['DATA_S'] + off['types']['DATA_X'] <=
+           on['types']['DATA_S'] + on['types']['DATA_X'],
+           'an upgrade carries no data')
+    base = '--workload read-mostly --nodes 63 --accesses 200000'
+    on, off = sim(base), sim(base + ' --serial')
+    result(wrong(off) or off['latency_upgrade_ns']['p50'] <
+           5 * on['latency_upgrade_ns']['p50'],
+           'invalidations one by one: a write waits for each')
+    base = '--workload ping-pong --nodes 16 --accesses 50000'
+    on, off = sim(base), sim(base + ' --hold 0')
+    result(not on['held'] or off['held'] or on['messages'] * 5 > off['messages'],
+           'hold time: fewer messages for the same accesses')
+    base = '--workload false-sharing --nodes 16 --accesses 50000'
+    on, off = sim(base), sim(base + ' --hold 0')
+    result(on['most']['requests'] != 1 or off['most']['requests'] < 100 or
+           on['fairness']['jain'] < .99,
+           'hold time: whoever gets a page uses it, home included')
+    base = '--workload scan --nodes 16 --no-fresh --accesses 16000'
+    on, off = sim(base + ' --prefetch 32'), sim(base)
+    result(wrong(on) or not on['prefetched'] or on['faults'] * 3 > off['faults'],
+           'prefetch: fewer faults in a scan')
+    base = '--workload skewed --nodes 16 --accesses 100000'
+    off, on = sim(base + ' --budget 100'), sim(base + ' --budget 100 --lru')
+    result(wrong(on) or wrong(off) or not off['dropped'] or
+           on['dropped'] >= off['dropped'],
+           'budget: read copies go, the oldest first is better than by number')
+    r = sim('--workload uniform --nodes 8 --faults 20000 --write 100 --budget 80')
+    result(wrong(r) or not r['offered'] or not r['types']['SPILL'],
+           'budget: owned pages go to who has room')
+
+    text = '# t\n0 1 W ff0\n10 2 R ff0\n2000000 2 W ff1\n2000001 1 R ff1\n'
+    r = sim('--trace -', stdin=text)
+    result(wrong(r) or (r['accesses'], r['pages'], r['nodes']) != (4, 2, 2) and r,
+           'a trace of four accesses')
+    with lzma.open(HERE / 'traces' / 'guest.trace.xz', 'rt') as f:
+        text = f.read()
+    r = sim('--trace -', stdin=text)
+    result(wrong(r) or r['accesses'] != 40000, 'the trace of a real guest')
+
+    why = None
+    for args, text, want in (
+            ('--nodes 64', None, '64: a number up to 63'),
+            ('--workload nothing', None, 'no workload is called nothing'),
+            ('--nodes 0', None, 'at least 1'),
+            ('--budget 20', None, 'budgets must hold'),
+            ('--trace -', '', 'no records'),
+            ('--trace -', '1 2 X 3\n', '-:1: access is R or W'),
+            ('--trace -', '0 1 R 3\n5 0 R 3\n', '-:2: no such node'),
+            ('--trace -', '0 1 R 3\nnonsense\n', '-:2: not: time node')):
+        status, _, err = run(OUT / 'sim63', args, text)
+        if status != 2 or want not in err:
+            why = '%s: status %d: %s' % (args, status, err)
+    result(why, 'bad options and traces are refused with a reason')
+
+
+# name, file, text, replaced by, run that must notice
+BROKEN = (
+    ('ACKs not waited for', 'page.c',
+     'if (!ctx->replied || ctx->acks_got < ctx->acks_want)',
+     'if (!ctx->replied)', '--workload read-mostly', 'impossible ACK'),
+    ('exclusive copy survives a read', 'page.c',
+     '[HK_EV_DOWNGRADED] = EDGE(OWNED, ANSWER, WAKE)',
+     '[HK_EV_DOWNGRADED] = EDGE(EXCLUSIVE, ANSWER, WAKE)',
+     '--workload producer-consumer', 'is the last'),
+    ('reader is not entered', 'directory.c',
+     '	dir->sharers |= hk_node_bit(req);\n', '',
+     '--workload producer-consumer', 'is the last'),
+    ('DONE starts nobody', 'directory.c',
+     '	if (!hk_dir_wait_empty(wait))\n		start_next(self, dir, wait, '
+     'msg->gfn, out);\n', '	(void)start_next;\n	(void)out;\n	(void)wait;\n',
+     '--workload false-sharing', 'wait for ever'),
+    ('home closes nothing', 'page.c',
+     '		page_send_done(w, out, req);\n', '',
+     '--workload ping-pong --no-fresh', 'for ever'),
+)
+
+
+def broken():
+    objs = [str(o) for o in OUT.glob('*.o')
+            if o.name not in ('page.o', 'directory.o', 'engine-bench.o')]
+    with tempfile.TemporaryDirectory() as tmp:
+        for i, (name, file, old, new, args, want) in enumerate(BROKEN):
+            d = pathlib.Path(tmp) / str(i)
+            shutil.copytree(DSM, d)
+            text = (d / file).read_text()
+            if text.count(old) != 1:
+                result('original text is not there just once', name)
+                continue
+            (d / file).write_text(text.replace(old, new))
+            prog = d / 'sim'
+            subprocess.run([CC, '-O1', '-std=gnu11', '-o', str(prog), *objs,
+                            str(d / 'page.c'), str(d / 'directory.c')],
+                           check=True)
+            status, _, err = run(prog, args + ' --nodes 8 --faults 20000 '
+                                 '--accesses 100000')
+            result(status != 1 or want not in err,
+                   'noticed: %s (%s)' % (name, err.strip().split('ns: ')[-1]))
+
+
+def main():
+    try:
+        tests()
+        broken()
+    except RuntimeError as e:
+        result(e, 'every run ends well')
+    print('1..%d' % nr)
+    return failed != 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

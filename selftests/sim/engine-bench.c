@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a step of the page protocol costs, over the objects that ship; JSON
+ *
+ * Two nodes and their home in one address space hand pages to and fro: read, upgrade,
+ * write, with all messages, as the protocol has it. Every hk_page_step() and
+ * hk_dir_step() counts as one step; carrying the messages is in the time. Threads
+ * take pages at random, a lock for each bucket of them as in kmod/mem.h. Medians of
+ * repeats: what a step costs in time of a CPU, and steps in a second of wall time by
+ * all threads, which says something on a quiet machine only.
+ */
+#include "../../dsm/directory.h"
+#include "../../dsm/page.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NODES		3	/* home is node 1 */
+#define PAGES		4096
+#define BUCKETS		1024
+#define QUEUE		32	/* messages of a transaction, more than enough */
+#define REPEATS		21
+#define ROUNDS		200000
+#define THREADS_MAX	4
+
+struct page {
+	struct hk_dir dir;
+	struct hk_dir_wait wait;
+	struct hk_page_ctx ctx[NODES + 1];
+	u8 state[NODES + 1];
+} __attribute__((aligned(64)));
+
+struct worker {
+	pthread_t thread;
+	u64 seed, steps;
+	double start, end;	/* wall, ns */
+	double cpu;		/* ns that this thread ran */
+	bool locked, failed;
+};
+
+static struct page pages[PAGES];
+static struct {
+	pthread_spinlock_t lock;
+} __attribute__((aligned(64))) bucket[BUCKETS];
+static pthread_barrier_t barrier;
+
+/* One event and all that follows from it. Return: steps, 0: an error */
+static unsigned int event(u64 gfn, u16 node, enum hk_page_event first)
+{
+	struct page *p = &pages[gfn];
+	struct hk_dmsg queue[QUEUE];
+	unsigned int head = 0, tail = 0, steps = 0, i;
+	enum hk_page_event ev = first;
+	const struct hk_dmsg *m = NULL;
+	struct hk_out out;
+	u64 to;
+	int err, e;
+
+	for (;;) {
+		struct hk_page_where w = { .gfn = gfn, .self = node, .home = 1 };
+
+		out.nr = 0;
+		out.act = 0;
+		if (ev == HK_EV_NR)
+			err = hk_dir_step(node, &p->dir, &p->wait, m, &out);
+		else
+			err = hk_page_step(&w, &p->state[node], &p->ctx[node],
+					   ev, m, &out);
+		if (err)
+			return 0;
+		steps++;
+		for (i = 0; i < out.nr; i++) {
+			for (to = out.msg[i].to; to; to &= to - 1) {
+				if (tail == QUEUE)
+					return 0;
+				queue[tail] = out.msg[i];
+				queue[tail++].to = to & -to;
+			}
+		}
+		if (out.act & HK_ACT_TAKE) {
+			ev = HK_EV_TAKEN;
+			m = NULL;
+			continue;
+		}
+		if (out.act & HK_ACT_DOWNGRADE) {
+			ev = HK_EV_DOWNGRADED;
+			m = NULL;
+			continue;
+		}
+		if (head == tail)
+			return steps;
+		m = &queue[head++];
+		node = __builtin_ctzll(m->to);
+		e = hk_page_event_of(m->type);
+		ev = e < 0 ? HK_EV_NR : (enum hk_page_event)e;
+	}
+}
+
+static double clock_ns(clockid_t which)
+{
+	struct timespec t;
+
+	clock_gettime(which, &t);
+	return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	u64 x = w->seed;
+	unsigned int i, n;
+
+	pthread_barrier_wait(&barrier);
+	w->start = clock_ns(CLOCK_MONOTONIC);
+	w->cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	for (i = 0; i < ROUNDS; i++) {
+		u64 gfn;
+		u16 node;
+
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		gfn = x % PAGES;
+		node = 1 + (x >> 32) % NODES;
+		if (w->locked)
+			pthread_spin_lock(&bucket[gfn % BUCKETS].lock);
+		n = event(gfn, node, x >> 60 & 1 ? HK_EV_WRITE : HK_EV_READ);
+		if (w->locked)
+			pthread_spin_unlock(&bucket[gfn % BUCKETS].lock);
+		w->steps += n;
+		w->failed |= !n;
+	}
+	w->cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - w->cpu;
+	w->end = clock_ns(CLOCK_MONOTONIC);
+	return NULL;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Return: false: the engine refused a step */
+static bool measure(unsigned int threads, bool locked, bool last)
+{
+	struct worker w[THREADS_MAX];
+	double cpu[REPEATS], wall[REPEATS];
+	unsigned int r, i;
+
+	for (r = 0; r < REPEATS; r++) {
+		double start = 0, end = 0, all = 0;
+		u64 steps = 0;
+
+		memset(pages, 0, sizeof(pages));
+		pthread_barrier_init(&barrier, NULL, threads);
+		for (i = 0; i < threads; i++) {
+			w[i] = (struct worker){
+				.seed = 0x9e3779b97f4a7c15ull * (r * 16 + i + 1),
+				.locked = locked,
+			};
+			if (pthread_create(&w[i].thread, NULL, work, &w[i]))
+				abort();
+		}
+		for (i = 0; i < threads; i++) {
+			pthread_join(w[i].thread, NULL);
+			if (w[i].failed)
+				return false;
+			steps += w[i].steps;
+			all += w[i].cpu;
+			start = !i || w[i].start < start ? w[i].start : start;
+			end = w[i].end > end ? w[i].end : end;
+		}
+		cpu[r] = all / steps;
+		wall[r] = (end - start) / steps;
+		pthread_barrier_destroy(&barrier);
+	}
+	qsort(cpu, REPEATS, sizeof(cpu[0]), by_value);
+	qsort(wall, REPEATS, sizeof(wall[0]), by_value);
+	printf("    {\"threads\": %u, \"locks\": %s, \"cpu_ns_per_step\": %.2f, \"quartiles\": [%.2f, %.2f], \"range\": [%.2f, %.2f], \"steps_per_s\": %.0f, \"steps_per_s_best\": %.0f}%s\n",
+	       threads, locked ? "true" : "false", cpu[REPEATS / 2],
+	       cpu[REPEATS / 4], cpu[REPEATS * 3 / 4], cpu[0], cpu[REPEATS - 1],
+	       1e9 / wall[REPEATS / 2], 1e9 / wall[0], last ? "" : ",");
+	return true;
+}
+
+int main(void)
+{
+	unsigned int i;
+	bool ok;
+
+	for (i = 0; i < BUCKETS; i++)
+		pthread_spin_init(&bucket[i].lock, PTHREAD_PROCESS_PRIVATE);
+	printf("{\n  \"cpus\": %ld, \"repeats\": %u, \"dir_entry_bytes\": %zu,\n  \"runs\": [\n",
+	       sysconf(_SC_NPROCESSORS_ONLN), REPEATS, sizeof(struct hk_dir));
+	ok = measure(1, false, false) && measure(1, true, false) &&
+	     measure(2, true, false) && measure(4, true, true);
+	printf("  ]\n}\n");
+	if (!ok)
+		fprintf(stderr, "engine-bench: the engine refused a step\n");
+	return !ok;
+}

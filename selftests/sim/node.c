@@ -1,0 +1,759 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the module is around the page protocol: faults, recalls, hold time, prefetch,
+ * budget. Follows kmod/visit.c, fault.c, recall.c, prefetch.c and spill.c.
+ */
+#include "sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STAMP_SHIFT	6
+#define LOCAL_MAX	8
+#define OFFERS_MAX	4	/* pages offered at a time, when over budget */
+
+/* --hold-bounced: back within so many hold times is bounced; others get that */
+#define BOUNCE_HOLDS	16
+#define HOLD_FIRST_NS	1000
+#define ROOM_POLL_NS	20000	/* no room: look again after so long */
+
+#define PREFETCH_MIN	4
+#define PREFETCH_SLACK	2
+
+/* Threads to look again once all that the node told itself is worked on */
+static u32 *wake;
+static u32 wake_nr;
+static bool draining;
+
+static struct hk_dmsg local[LOCAL_MAX];
+static u32 local_head, local_tail;
+
+static void page_step(u16 node, u32 page, enum hk_page_event ev,
+		      const struct hk_dmsg *m, u32 version);
+static void drain(u16 node);
+
+void node_init(void)
+{
+	wake = sim_alloc(sim.threads + 1, sizeof(*wake));
+}
+
+static u32 stamp_now(void)
+{
+	return sim.now >> STAMP_SHIFT;
+}
+
+static u16 busy_get(struct sim_node *n)
+{
+	u16 nr = n->busy_free;
+
+	if (nr) {
+		n->busy_free = n->busy[nr].next;
+	} else {
+		if (!n->busy_nr)
+			n->busy_nr = 1;
+		if (n->busy_nr >= n->busy_max) {
+			n->busy_max = n->busy_max ? n->busy_max * 2 : 4;
+			n->busy = realloc(n->busy,
+					  n->busy_max * sizeof(*n->busy));
+			if (!n->busy)
+				abort();
+		}
+		nr = n->busy_nr++;
+	}
+	n->busy[nr] = (struct sim_busy){ .started = sim.now };
+	return nr;
+}
+
+static struct sim_busy *busy_of(u16 node, u32 page)
+{
+	struct sim_copy *c = copy_of(node, page);
+
+	return c->busy ? &sim.node[node].busy[c->busy] : NULL;
+}
+
+static void present_add(struct sim_node *n, struct sim_copy *c, u32 page)
+{
+	if (n->coming)
+		n->coming--;
+	if (!cfg.budget)
+		return;
+	if (n->present_nr == n->present_max) {
+		n->present_max = n->present_max ? n->present_max * 2 : 64;
+		n->present = realloc(n->present,
+				     n->present_max * sizeof(*n->present));
+		if (!n->present)
+			abort();
+	}
+	use_of(c)->pos = n->present_nr;
+	n->present[n->present_nr++] = page;
+	if (n->present_nr > cfg.budget)
+		sim_fail("a node has %u pages, its budget is %u",
+			 n->present_nr, cfg.budget);
+}
+
+static void present_del(u16 node, struct sim_copy *c)
+{
+	struct sim_node *n = &sim.node[node];
+	u32 last;
+
+	c->wanted = 0;
+	if (sim.use)
+		use_of(c)->lost = stamp_now();
+	if (!cfg.budget)
+		return;
+	last = n->present[--n->present_nr];
+	n->present[use_of(c)->pos] = last;
+	use_of(copy_of(node, last))->pos = use_of(c)->pos;
+}
+
+/*
+ * Sending
+ */
+static u16 requester_of(const struct hk_dmsg *m, u16 to)
+{
+	switch ((enum hk_dmsg_type)m->type) {
+	case HK_DMSG_GET_S:
+	case HK_DMSG_GET_X:
+		return m->from;
+	case HK_DMSG_FWD_S:
+	case HK_DMSG_FWD_X:
+	case HK_DMSG_INV:
+	case HK_DMSG_DONE:
+		return m->req;
+	case HK_DMSG_DATA_S:
+	case HK_DMSG_DATA_X:
+	case HK_DMSG_GRANT_X:
+	case HK_DMSG_ACK:
+		return to;
+	case HK_DMSG_NONE:
+	case HK_DMSG_NR:
+		break;
+	}
+	return HK_NODE_NONE;
+}
+
+static void send_one(u16 node, const struct hk_dmsg *m, u16 to, u32 version)
+{
+	struct sim_busy *busy = busy_of(requester_of(m, to), m->gfn);
+
+	if (m->type == HK_DMSG_INV && busy)
+		busy->invs++;
+	if (to == node) {
+		if (local_tail == LOCAL_MAX) {
+			sim_fail("node %u tells itself too much", node);
+			return;
+		}
+		local[local_tail++] = *m;
+		return;
+	}
+	if (!busy) {
+		sim_fail("%s from %u to %u about page %llu: nobody asked",
+			 hk_dmsg_name(m->type), node, to, m->gfn);
+		return;
+	}
+	busy->msgs++;
+	if (m->type == HK_DMSG_DONE)
+		busy->done++;
+	if (m->type == HK_DMSG_INV || m->type == HK_DMSG_ACK)
+		busy->pairs++;
+	net_send(m, to, version);
+}
+
+/*
+ * What sets in one word would have cost, had this INV gone to them: a bit for a
+ * group of nodes always, or four ids while these are enough
+ */
+static void count_inv(const struct hk_dmsg *m, u32 nr)
+{
+	u32 group = cfg.nodes / 64 + 1, i, last = ~0u, coarse = 0;
+	u64 word;
+
+	sim.count[CNT_INV] += nr;
+	sim.count[CNT_INV_SETS]++;
+	for (i = 0; i < HK_NODES_WORDS; i++) {
+		for (word = hk_nodes_word(m->to, i); word; word &= word - 1) {
+			u32 id = i * 64 + __builtin_ctzll(word);
+			u32 end = id / group * group + group;
+
+			if (id / group == last)
+				continue;
+			last = id / group;
+			if (end > cfg.nodes + 1)
+				end = cfg.nodes + 1;
+			/* neither nobody's id nor the requester's */
+			coarse += end - last * group - (last == 0) -
+				  (m->req / group == last);
+		}
+	}
+	sim.count[CNT_INV_COARSE] += coarse;
+	sim.count[CNT_INV_POINTERS] += nr > 4 ? coarse : nr;
+}
+
+static void send_set(u16 node, const struct hk_dmsg *m)
+{
+	struct sim_busy *busy;
+	struct hk_dmsg rest;
+	u32 nr = 0, i;
+	u64 word;
+
+	if (!cfg.parallel) {
+		busy = busy_of(m->req, m->gfn);
+		rest = *m;
+		if (hk_nodes_any(rest.to & hk_node_bit(node))) {
+			send_one(node, m, node, 0);
+			rest.to &= ~hk_node_bit(node);
+		}
+		for (i = 0; i < HK_NODES_WORDS; i++)
+			nr += __builtin_popcountll(hk_nodes_word(rest.to, i));
+		busy->invs += nr;
+		busy->msgs += nr;
+		busy->pairs += nr;
+		count_inv(m, nr);
+		if (nr)
+			net_serial(busy, &rest);
+		return;
+	}
+	for (i = 0; i < HK_NODES_WORDS; i++) {
+		for (word = hk_nodes_word(m->to, i); word; word &= word - 1) {
+			send_one(node, m, i * 64 + __builtin_ctzll(word), 0);
+			nr++;
+		}
+	}
+	count_inv(m, nr);
+}
+
+static void send_all(u16 node, const struct hk_out *out, u32 version)
+{
+	unsigned int i, w;
+	u64 word;
+
+	for (i = 0; i < out->nr; i++) {
+		const struct hk_dmsg *m = &out->msg[i];
+
+		if (m->type == HK_DMSG_INV) {
+			send_set(node, m);
+			continue;
+		}
+		for (w = 0, word = 0; !word && w < HK_NODES_WORDS; w++)
+			word = hk_nodes_word(m->to, w);
+		if (word)
+			send_one(node, m, (w - 1) * 64 + __builtin_ctzll(word),
+				 version);
+	}
+}
+
+/*
+ * Recalls
+ */
+static u64 hold_left(const struct sim_copy *c)
+{
+	u64 hold = cfg.hold_ns, end;
+
+	if (!c->wanted)
+		return 0;
+	if (cfg.hold_bounced && !c->bounced)
+		hold = HOLD_FIRST_NS;
+	end = ((u64)use_of(c)->granted << STAMP_SHIFT) + hold;
+	return end > sim.now ? end - sim.now : 0;
+}
+
+static void recall_start(u16 node, u32 page, struct sim_busy *busy, u8 event)
+{
+	u64 left = hold_left(copy_of(node, page));
+
+	busy->recall = event;
+	busy->held_until = sim.now + left;
+	if (left)
+		sim.count[CNT_HELD]++;
+	queue_add(busy->held_until + cfg.take_ns, EVENT_RECALL, node, page);
+}
+
+void node_recall(u16 node, u32 page)
+{
+	struct sim_busy *busy = busy_of(node, page);
+	u8 event = busy->recall;
+
+	busy->recall = 0;
+	page_step(node, page, event, NULL, 0);
+	drain(node);
+}
+
+/*
+ * Steps of the engine
+ */
+static void request_over(struct sim_copy *c, const struct sim_busy *busy)
+{
+	u32 own = busy->msgs - busy->pairs;
+
+	sim.transactions++;
+	sim.kinds[busy->kind]++;
+	if (own > sim.most_msgs)
+		sim.most_msgs = own;
+	/* a sharer that is home costs half a pair */
+	if (own - busy->done > 3 || busy->done > 1 || busy->pairs > 2 * busy->invs)
+		sim.count[CNT_BOUND]++;
+	own -= busy->done;
+	if (own > sim.most_waited)
+		sim.most_waited = own;
+	if (busy->waiter && sim.use) {
+		c->wanted = 1;
+		use_of(c)->granted = stamp_now();
+		c->bounced = use_of(c)->lost && stamp_now() - use_of(c)->lost <
+			     (BOUNCE_HOLDS * cfg.hold_ns >> STAMP_SHIFT);
+	}
+}
+
+static void wake_all(struct sim_busy *busy)
+{
+	while (busy->waiter) {
+		wake[wake_nr++] = busy->waiter;
+		busy->waiter = sim.thread[busy->waiter].next;
+	}
+}
+
+static enum fault_kind kind_of(u8 state, enum hk_page_event ev)
+{
+	if (ev == HK_EV_READ)
+		return FAULT_READ;
+	return state == HK_PG_INVALID ? FAULT_WRITE : FAULT_UPGRADE;
+}
+
+static void page_step(u16 node, u32 page, enum hk_page_event ev,
+		      const struct hk_dmsg *m, u32 version)
+{
+	struct hk_page_where w = { .gfn = page, .self = node,
+				   .home = home_of(page) };
+	struct sim_copy *c = copy_of(node, page);
+	struct sim_node *n = &sim.node[node];
+	struct hk_page_ctx none = { 0 };
+	struct sim_busy *busy = busy_of(node, page);
+	u8 state = c->state;
+	struct hk_out out;
+	int err;
+
+	out.nr = 0;
+	out.act = 0;
+	err = hk_page_step(&w, &state, busy ? &busy->ctx : &none, ev, m, &out);
+	if (err) {
+		sim_fail("node %u, page %u: impossible %s in %s from %u", node,
+			 page, hk_page_event_name(ev),
+			 hk_page_state_name(c->state), m ? m->from : node);
+		return;
+	}
+	if (!hk_page_stable(state) && !busy) {
+		c->busy = busy_get(n);
+		busy = &n->busy[c->busy];
+		busy->ctx = none;
+		busy->page = page;
+	}
+	if (out.act & (HK_ACT_INSTALL | HK_ACT_INSTALL_ZERO)) {
+		c->version = out.act & HK_ACT_INSTALL ? version : 0;
+		present_add(n, c, page);
+	}
+	if ((ev == HK_EV_READ || ev == HK_EV_WRITE) && out.nr) {
+		busy->request = 1;
+		busy->kind = kind_of(c->state, ev);
+		busy->started = sim.now;
+		if (c->state == HK_PG_INVALID)
+			n->coming++;
+	}
+	c->state = state;
+	send_all(node, &out, c->version);
+	if (ev == HK_EV_ACK && busy->serial && m->from != w.home)
+		net_serial_next(busy);
+	if (ev == HK_EV_TAKEN) {
+		present_del(node, c);
+		/* the room of what went is that of what will come */
+		if (!hk_page_stable(state))
+			n->coming++;
+	}
+	if (busy && hk_page_stable(state)) {
+		if (busy->request)
+			request_over(c, busy);
+		wake_all(busy);
+		busy->next = n->busy_free;
+		n->busy_free = c->busy;
+		c->busy = 0;
+	} else if (busy && (out.act & HK_ACT_WAKE)) {
+		wake_all(busy);
+	}
+	if (out.act & HK_ACT_TAKE)
+		recall_start(node, page, busy, HK_EV_TAKEN);
+	if (out.act & HK_ACT_DOWNGRADE)
+		recall_start(node, page, busy, HK_EV_DOWNGRADED);
+}
+
+static u32 wait_get(void)
+{
+	u32 nr = sim.wait_free;
+
+	if (nr) {
+		/* free ones are empty, and say in @last which is next */
+		memcpy(&sim.wait_free, &sim.wait[nr], sizeof(u32));
+		sim.wait[nr] = (struct hk_dir_wait){ .last = 0 };
+		return nr;
+	}
+	if (!sim.wait_nr)
+		sim.wait_nr = 1;
+	if (sim.wait_nr >= sim.wait_max) {
+		sim.wait_max = sim.wait_max ? sim.wait_max * 2 : 64;
+		sim.wait = realloc(sim.wait, sim.wait_max * sizeof(*sim.wait));
+		if (!sim.wait)
+			abort();
+	}
+	sim.wait[sim.wait_nr] = (struct hk_dir_wait){ .last = 0 };
+	return sim.wait_nr++;
+}
+
+static void home_step(u16 node, const struct hk_dmsg *m)
+{
+	static const struct hk_dir_wait none;
+	static struct hk_dir_wait spare;
+	u32 page = m->gfn, nr = sim.dir_wait[page];
+	struct hk_dir_wait *wait = nr ? &sim.wait[nr] : &spare;
+	struct hk_out out;
+	int err;
+
+	out.nr = 0;
+	out.act = 0;
+	err = hk_dir_step(node, &sim.dir[page], wait, m, &out);
+	if (err) {
+		sim_fail("home %u, page %u: impossible %s from %u", node, page,
+			 hk_dmsg_name(m->type), m->from);
+		return;
+	}
+	if (nr && hk_dir_wait_empty(wait)) {
+		sim.dir_wait[page] = 0;
+		memcpy(wait, &sim.wait_free, sizeof(u32));
+		sim.wait_free = nr;
+	} else if (!nr && !hk_dir_wait_empty(wait)) {
+		nr = wait_get();
+		sim.dir_wait[page] = nr;
+		sim.wait[nr] = spare;
+		spare = none;
+	}
+	send_all(node, &out, 0);
+}
+
+static void msg_step(u16 node, const struct hk_dmsg *m, u32 version)
+{
+	int ev = hk_page_event_of(m->type);
+
+	if (ev < 0)
+		home_step(node, m);
+	else
+		page_step(node, m->gfn, ev, m, version);
+}
+
+/* What the node told itself, then the threads that may look again */
+static void drain(u16 node)
+{
+	while (local_head != local_tail && !sim.failed) {
+		struct hk_dmsg m = local[local_head++];
+
+		if (local_head == local_tail) {
+			local_head = 0;
+			local_tail = 0;
+		}
+		msg_step(node, &m, 0);
+	}
+	if (draining)
+		return;
+	draining = true;
+	while (wake_nr && !sim.failed)
+		node_access(wake[--wake_nr]);
+	draining = false;
+}
+
+void node_msg(u16 node, const struct hk_dmsg *m, u32 version)
+{
+	msg_step(node, m, version);
+	drain(node);
+}
+
+/*
+ * Budget
+ */
+static u32 room_used(const struct sim_node *n)
+{
+	return n->present_nr + n->coming;
+}
+
+static u32 room_low(void)
+{
+	return cfg.budget - cfg.budget / 8;
+}
+
+static bool room_spare(const struct sim_node *n)
+{
+	return !cfg.budget || room_used(n) < room_low();
+}
+
+static bool may_drop(u16 node, u32 page)
+{
+	return copy_of(node, page)->state == HK_PG_SHARED;
+}
+
+static u32 pick_lru(u16 node)
+{
+	struct sim_node *n = &sim.node[node];
+	u32 best = sim.pages, i, page, age, oldest = 0;
+
+	/* as good as a list for the purpose: the oldest of sixteen */
+	for (i = 0; i < 16; i++) {
+		page = n->present[sim_below(n->present_nr)];
+		age = stamp_now() - use_of(copy_of(node, page))->stamp;
+		if (may_drop(node, page) && age >= oldest) {
+			oldest = age;
+			best = page;
+		}
+	}
+	return best;
+}
+
+/* By number of page from where the last one was, as kmod/spill.c does */
+static u32 pick_turn(u16 node, bool drop)
+{
+	struct sim_node *n = &sim.node[node];
+	u32 i;
+
+	for (i = 0; i < sim.pages; i++) {
+		u32 page = n->cursor++ % sim.pages;
+		u8 state = copy_of(node, page)->state;
+
+		if (drop ? state == HK_PG_SHARED :
+		    state == HK_PG_OWNED || state == HK_PG_EXCLUSIVE)
+			return page;
+	}
+	return sim.pages;
+}
+
+/* Read copies go first, which costs no message. Return: enough of them */
+static bool room_drop(u16 node)
+{
+	struct sim_node *n = &sim.node[node];
+	u32 page;
+
+	while (!room_spare(n)) {
+		page = sim.pages;
+		if (cfg.lru)
+			page = pick_lru(node);
+		if (page == sim.pages)
+			page = pick_turn(node, true);
+		if (page == sim.pages)
+			return false;
+		sim.count[CNT_DROP]++;
+		present_del(node, copy_of(node, page));
+		page_step(node, page, HK_EV_DROP, NULL, 0);
+	}
+	return true;
+}
+
+/* To the node with the most room, or else to all in turn: they may have copies */
+static void room_offer(u16 node)
+{
+	struct sim_node *n = &sim.node[node];
+	u16 i, best = 0;
+	u32 page, k;
+
+	for (i = 1; i <= cfg.nodes; i++)
+		if (i != node && room_spare(&sim.node[i]) &&
+		    (!best || room_used(&sim.node[i]) < room_used(&sim.node[best])))
+			best = i;
+	if (!best)
+		best = 1 + (node + n->offer_turn++ % (cfg.nodes - 1)) % cfg.nodes;
+	for (k = 0; k < OFFERS_MAX; k++) {
+		page = pick_turn(node, false);
+		if (page == sim.pages)
+			return;
+		sim.count[CNT_SPILL]++;
+		net_spill(node, best, page);
+	}
+}
+
+/* A peer over its budget offers a page: ask for it, if there is room */
+void node_spilled(u16 node, u32 page)
+{
+	struct sim_copy *c = copy_of(node, page);
+
+	if (c->state != HK_PG_INVALID || !room_drop(node))
+		return;
+	page_step(node, page, HK_EV_WRITE, NULL, 0);
+	drain(node);
+}
+
+/*
+ * Faults
+ */
+static void prefetch(u16 node, u32 page, bool write)
+{
+	struct sim_node *n = &sim.node[node];
+	struct sim_run *run = NULL;
+	u32 i, lastpage;
+
+	for (i = 0; i < SIM_RUNS && !run; i++)
+		if (n->run[i].next && page >= n->run[i].next &&
+		    page <= n->run[i].next + PREFETCH_SLACK)
+			run = &n->run[i];
+	if (!run) {
+		run = &n->run[n->run_turn++ % SIM_RUNS];
+		run->next = page + 1;
+		run->window = PREFETCH_MIN / 2;
+		return;
+	}
+	run->window *= 2;
+	if (run->window > cfg.prefetch)
+		run->window = cfg.prefetch;
+	lastpage = page + run->window;
+	if (lastpage >= sim.pages)
+		lastpage = sim.pages - 1;
+	run->next = lastpage + 1;
+	while (page < lastpage && room_spare(n)) {
+		if (copy_of(node, ++page)->state != HK_PG_INVALID)
+			continue;
+		sim.count[CNT_PREFETCH]++;
+		page_step(node, page, write ? HK_EV_WRITE : HK_EV_READ, NULL, 0);
+		drain(node);
+	}
+}
+
+/* A recall that is put off has not begun: see kmod/fault.c */
+static u8 state_effective(const struct sim_copy *c, const struct sim_busy *busy)
+{
+	if (!busy || !busy->recall || busy->held_until <= sim.now)
+		return c->state;
+	switch ((enum hk_page_state)c->state) {
+	case HK_PG_SHARED_TAKE:
+	case HK_PG_SHARED_WR_TAKE:
+		return HK_PG_SHARED;
+	case HK_PG_OWNED_TAKE:
+	case HK_PG_OWNED_WR_TAKE:
+		return HK_PG_OWNED;
+	case HK_PG_EXCLUSIVE_TAKE:
+	case HK_PG_EXCLUSIVE_DOWN:
+		return HK_PG_EXCLUSIVE;
+	case HK_PG_INVALID:
+	case HK_PG_SHARED:
+	case HK_PG_OWNED:
+	case HK_PG_EXCLUSIVE:
+	case HK_PG_INVALID_RD:
+	case HK_PG_INVALID_WR:
+	case HK_PG_SHARED_WR:
+	case HK_PG_OWNED_WR:
+	case HK_PG_NR:
+		break;
+	}
+	return c->state;
+}
+
+static bool allowed(const struct sim_thread *t)
+{
+	const struct sim_copy *c = copy_of(t->node, t->page);
+	u8 state = state_effective(c, busy_of(t->node, t->page));
+
+	return t->write ? hk_page_may_write(state) : hk_page_may_read(state);
+}
+
+static void access_now(struct sim_thread *t)
+{
+	struct sim_copy *c = copy_of(t->node, t->page);
+	struct sim_node *n = &sim.node[t->node];
+
+	if (c->version != sim.version[t->page])
+		sim_fail("node %u %s page %u, version %u, where %u is the last",
+			 t->node, t->write ? "writes" : "reads", t->page,
+			 c->version, sim.version[t->page]);
+	if (t->write)
+		c->version = ++sim.version[t->page];
+	if (sim.use)
+		use_of(c)->stamp = stamp_now();
+	n->accesses++;
+	sim.accesses++;
+	if (!t->faulting)
+		return;
+	sim.sleeping--;
+	sim.faults++;
+	n->faults++;
+	n->fault_ns += sim.depart - t->started;
+	hist_add(&sim.latency, sim.depart - t->started);
+	hist_add(&sim.latency_kind[t->faulting - 1], sim.depart - t->started);
+	if (sim.depart - t->started > SIM_FAULT_MAX_NS)
+		sim_fail("a fault of node %u took %llu s", t->node,
+			 (sim.depart - t->started) / 1000000000);
+	if (t->requests > sim.most_requests)
+		sim.most_requests = t->requests;
+	t->faulting = 0;
+}
+
+/* Return: something has been asked for, or is under way: the thread waits */
+static bool fault(u32 nr)
+{
+	struct sim_thread *t = &sim.thread[nr];
+	struct sim_copy *c = copy_of(t->node, t->page);
+	struct sim_node *n = &sim.node[t->node];
+	struct sim_busy *busy;
+
+	if (cfg.budget && c->state == HK_PG_INVALID) {
+		if (!room_drop(t->node) && cfg.nodes > 1)
+			room_offer(t->node);
+		if (room_used(n) >= cfg.budget) {
+			sim.count[CNT_ROOM_WAIT]++;
+			queue_add(sim.now + ROOM_POLL_NS, EVENT_THREAD, t->node, nr);
+			return true;
+		}
+	}
+	if (!cfg.upgrade && t->write && c->state == HK_PG_SHARED) {
+		present_del(t->node, c);
+		page_step(t->node, t->page, HK_EV_DROP, NULL, 0);
+	}
+	if (hk_page_stable(c->state))
+		t->requests++;
+	page_step(t->node, t->page, t->write ? HK_EV_WRITE : HK_EV_READ, NULL, 0);
+	drain(t->node);
+	if (sim.failed || allowed(t))
+		return false;
+	busy = busy_of(t->node, t->page);
+	if (!busy) {
+		sim_fail("node %u, page %u: nothing under way in %s", t->node,
+			 t->page, hk_page_state_name(c->state));
+		return false;
+	}
+	t->next = busy->waiter;
+	busy->waiter = nr;
+	return true;
+}
+
+void node_access(u32 nr)
+{
+	struct sim_thread *t = &sim.thread[nr];
+	bool asked = t->faulting;
+	u64 think;
+
+	while (!allowed(t)) {
+		enum fault_kind kind = kind_of(copy_of(t->node, t->page)->state,
+					       t->write ? HK_EV_WRITE :
+					       HK_EV_READ);
+
+		if (sim.failed)
+			return;
+		if (!t->faulting)
+			t->requests = 0;
+		if (!fault(nr))
+			continue;
+		if (!t->faulting) {
+			t->faulting = 1 + kind;
+			t->started = sim.now;
+			sim.sleeping++;
+		}
+		if (cfg.prefetch && !asked)
+			prefetch(t->node, t->page, t->write);
+		return;
+	}
+	access_now(t);
+	if (sim.faults >= cfg.faults || sim.accesses >= cfg.accesses)
+		sim.stop = true;
+	if (!sim.stop && workload_next(t, &think)) {
+		__builtin_prefetch(copy_of(t->node, t->page));
+		queue_add(sim.depart + think, EVENT_THREAD, t->node, nr);
+	}
+}
