@@ -318,6 +318,9 @@ static const char *recover_event(struct world *w, u8 self,
 	}
 	if (out.act & HK_REC_ACT_THAW) {
 		n->asleep = 0;
+		n->work = out.act & ~HK_REC_ACT_THAW;
+		if (n->work)
+			return work(w, self, before);
 		return NULL;
 	}
 	if (!out.act)
@@ -363,6 +366,31 @@ static int judge(const struct world *w, u8 from, u8 to)
 	return hk_recover_judge(&w->n[to].rec, from, cell->epoch, cell->type);
 }
 
+/*
+ * A message between two members is dropped: what its sender has not any more
+ * must be somewhere else
+ */
+static const char *dropped(const struct world *w, const struct cell *cell)
+{
+	u8 i, j, k;
+
+	if (cell->type == HK_DMSG_GRANT_X && !(cell->flags & HK_DMSG_F_HAVE))
+		return "page of zeros thrown away on its way to a member";
+	if (!cell->val)
+		return NULL;
+	for (i = 1; i <= cfg.nodes; i++) {
+		if (!lives(w, i))
+			continue;
+		if (w->n[i].copy)
+			return NULL;
+		for (j = 1; j <= cfg.nodes; j++)
+			for (k = 0; k < w->qlen[j][i]; k++)
+				if (lives(w, j) && w->q[j][i][k].val)
+					return NULL;
+	}
+	return "last copy thrown away on its way to a member";
+}
+
 static const char *deliver(struct world *w, u8 from, u8 to, u8 last)
 {
 	const int verdict = judge(w, from, to);
@@ -381,6 +409,8 @@ static const char *deliver(struct world *w, u8 from, u8 to, u8 last)
 		bad = absorb(w, from, to, &cell);
 		break;
 	case HK_REC_DROP:
+		if (lives(w, from) && lives(w, to))
+			bad = dropped(w, &cell);
 		break;
 	case HK_REC_LATER:
 		return "message of a later epoch taken";
@@ -669,6 +699,8 @@ static const char *check_quiet(const struct world *w)
 		return "all is quiet and the directory is busy";
 	if (!dir->owner && (dir->sharers || (dir->flags & ~HK_DIR_F_LOST)))
 		return "directory without an owner has sharers";
+	if (dir->sharers & hk_node_bit(dir->owner))
+		return "directory has the owner among the sharers";
 	if (dir->owner && (dir->flags || !lives(w, dir->owner)))
 		return "owner in the directory is dead, or page lost and owned";
 	if (!dir->owner && !dir->flags && w->granted)
