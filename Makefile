@@ -4,6 +4,7 @@
 # make user                             hkd and hkctl in out/bin/
 # make demo [HOSTS=3] [KERNEL=6.12] [SHELL=1]
 # make check
+# make explore                          the protocols, in sizes beyond make check
 #
 # Objects of different kernels do not mix: sources are copied to a directory per
 # kernel and built there.
@@ -42,6 +43,9 @@ bootstrap:
 check:
 	@scripts/check
 
+explore:
+	$(MAKE) -C selftests/explore check-long
+
 demo: bootstrap
 	@scripts/stage $(KERNEL)
 	@scripts/demo
@@ -50,4 +54,4 @@ clean:
 	rm -rf out/build-* out/bin out/obj out/selftests
 	$(MAKE) -C user clean
 
-.PHONY: all modules modules_install user bootstrap check demo clean
+.PHONY: all modules modules_install user bootstrap check explore demo clean

@@ -460,6 +460,8 @@ static const char *fault(struct world *w, u8 node, enum hk_page_event ev)
 	struct node *n = &w->n[node];
 	bool may;
 
+	if (cfg.faults)
+		w->faults++;
 	if (ev == HK_EV_READ)
 		may = hk_page_may_read(n->state);
 	else
@@ -545,7 +547,8 @@ static void add_wishes(const struct world *w, struct happening **h, u8 i,
 	const struct node *n = &w->n[i];
 	struct happening new = { .node = i };
 
-	if (requests < cfg.requests && (running(n) || cfg.sleepers)) {
+	if (requests < cfg.requests && (running(n) || cfg.sleepers) &&
+	    (!cfg.faults || w->faults < cfg.faults)) {
 		new.kind = DO_READ;
 		add(w, h, new);
 		new.kind = DO_WRITE;

@@ -48,6 +48,7 @@ struct world {
 	u8 home[EPOCHS_MAX + 1];
 	u8 written;
 	u8 granted;			/* the page was ever granted */
+	u8 faults;			/* so far, where they are bounded */
 	u8 qlen[NODES_MAX + 1][NODES_MAX + 1];
 	struct cell q[NODES_MAX + 1][NODES_MAX + 1][QUEUE_MAX];
 };
@@ -85,6 +86,7 @@ struct config {
 	unsigned int nodes;
 	unsigned int losses;
 	unsigned int requests;	/* under way at once */
+	unsigned int faults;	/* at all, 0: any number */
 	bool moved;		/* home may move though it lives */
 	bool calm;		/* no faults from a loss to the end of recovery */
 	bool slow;		/* the work of a step takes its time */

@@ -167,6 +167,8 @@ void config_print(void)
 	printf("# nodes=%u losses=%u", cfg.nodes, cfg.losses);
 	if (cfg.requests < NODES_MAX)
 		printf(" requests=%u", cfg.requests);
+	if (cfg.faults)
+		printf(" faults=%u", cfg.faults);
 	printf("%s%s%s%s%s%s: ", cfg.moved ? " homes-move" : "",
 	       cfg.calm ? " calm" : "", cfg.slow ? " slow-work" : "",
 	       cfg.undead ? " undead" : "", cfg.names ? " names" : "",
@@ -176,8 +178,9 @@ void config_print(void)
 static void usage(void)
 {
 	fprintf(stderr,
-		"loss [-n NODES] [-L LOSSES] [-r REQUESTS] [-d DEPTH] [-m STATES] [-q BOUND] [-M] [-c] [-k] [-z] [-N] [-w]\n"
+		"loss [-n NODES] [-L LOSSES] [-r REQUESTS] [-f FAULTS] [-d DEPTH] [-m STATES] [-q BOUND] [-M] [-c] [-k] [-z] [-N] [-w]\n"
 		"  -r  requests under way at once\n"
+		"  -f  faults at all, 7 at most\n"
 		"  -M  home may move though it lives\n"
 		"  -c  no faults from a loss to the end of the recovery\n"
 		"  -k  the work of a step takes its time\n"
@@ -198,7 +201,7 @@ int main(int argc, char **argv)
 	cfg.requests = NODES_MAX;
 	cfg.sleepers = true;
 	cfg.queue_bound = 8;
-	while ((c = getopt(argc, argv, "n:L:r:d:m:q:MckzNw")) != -1) {
+	while ((c = getopt(argc, argv, "n:L:r:f:d:m:q:MckzNw")) != -1) {
 		switch (c) {
 		case 'n':
 			cfg.nodes = strtoul(optarg, NULL, 0);
@@ -208,6 +211,9 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			cfg.requests = strtoul(optarg, NULL, 0);
+			break;
+		case 'f':
+			cfg.faults = strtoul(optarg, NULL, 0);
 			break;
 		case 'd':
 			depth_max = strtoul(optarg, NULL, 0);
@@ -242,7 +248,7 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc || cfg.nodes < 2 || cfg.nodes > NODES_MAX ||
 	    cfg.losses >= cfg.nodes || cfg.losses >= EPOCHS_MAX ||
-	    !cfg.requests || cfg.queue_bound > QUEUE_MAX)
+	    !cfg.requests || cfg.faults > 7 || cfg.queue_bound > QUEUE_MAX)
 		usage();
 	return explore(depth_max, states_max);
 }

@@ -115,7 +115,8 @@ static void code_home(struct coder *c, struct node *n)
 	struct hk_recover_dir *rd = &n->build;
 	unsigned int there;
 
-	there = dir->owner || dir->flags || dir->sharers || dir->busy;
+	there = dir->owner || dir->flags || dir->sharers || dir->busy ||
+		!hk_dir_wait_empty(wait);
 	if (code(c, there, 1)) {
 		code_node(c, dir->owner);
 		code_node(c, dir->busy);
@@ -188,6 +189,8 @@ static unsigned int code_world(struct coder *c, struct world *w)
 	code(c, w->epochs, 2);
 	code(c, w->written, 1);
 	code(c, w->granted, 1);
+	if (cfg.faults)
+		code(c, w->faults, 3);
 	for (e = 1; e <= w->epochs; e++) {
 		if (e > 1)
 			code_node(c, w->victim[e]);
