@@ -5,7 +5,7 @@
 Each mutation replaces exact text of dsm/*.c or migrate/*.c, which must be there
 exactly once; those of model.res are of the driver in residency.c here.
 "explore": the explorer must notice; "loss": that of lost nodes, whose driver is
-model.loss. "unit": no order of events among nodes that keep the protocol can show
+model.loss; "litmus": the litmus tests. "unit": no order of events among nodes that keep the protocol can show
 it (checks against faulty peers, fairness), so the unit test must.
 """
 import argparse
@@ -27,6 +27,8 @@ LOSS_RUNS = (["-n", "2", "-k"], ["-n", "3", "-M", "-w"],
              ["-n", "4", "-L", "2", "-f", "1", "-M", "-w"],
              ["-n", "3", "-L", "2", "-M", "-k", "-w"],
              ["-n", "3", "-M"], ["-n", "4", "-L", "2", "-f", "2", "-w"])
+LITMUS_RUNS = (["-t", "MP", "-s", "-a"], ["-t", "SB+fences", "-s", "-a"],
+               ["-t", "MP"])
 RES_FILES = ("residency.c", "pending.c", "model.res")
 LOSS_FILES = ("recover.c", "model.loss")
 
@@ -348,6 +350,15 @@ MUTATIONS = [
     ("the VMM calls once", "explore", "model.res",
      ("!c.recalls && !c.wishes)", "!c.recalls && !c.wishes && 0)")),
 
+    # orders of accesses to two pages
+    ("ACKs not waited for, in order of accesses", "litmus", "page.c",
+     "if (!ctx->replied || ctx->acks_got < ctx->acks_want)", "if (!ctx->replied)"),
+    ("SHARED writes without asking, in order of accesses", "litmus", "page.c",
+     row("SHARED", "WRITE", "EDGE(SHARED_WR, GET_X_HAVE, 0)", "EDGE(EXCLUSIVE, NOTHING, 0)")),
+    ("EXCLUSIVE stays writable, in order of accesses", "litmus", "page.c",
+     row("EXCLUSIVE", "FWD_S", "EDGE(EXCLUSIVE_DOWN, RECALL, DOWN)", "EDGE(EXCLUSIVE, DATA_S, 0)")),
+    ("write does not recall the sharers, in order of accesses", "litmus", "directory.c",
+     "	if (others)\n		dir_send(self, out, gfn, HK_DMSG_INV, others, req, 0);\n	dir_send(", "	dir_send("),
     # loss of a node: messages by their epoch
     ("old messages taken", "loss", "recover.c",
      "		return HK_REC_ABSORB;\n	return HK_REC_DROP;\n", "		return HK_REC_ABSORB;\n	return HK_REC_TAKE;\n"),
@@ -630,7 +641,8 @@ def notice(args, where, kind, by=None):
         subprocess.run([args.cc, "-o", str(where / prog), *parts, *objs],
                        check=True)
     by_explore = None
-    runs = {"page": RUNS, "res": RES_RUNS, "loss": LOSS_RUNS}[kind]
+    runs = {"page": RUNS, "res": RES_RUNS, "loss": LOSS_RUNS,
+            "litmus": LITMUS_RUNS}[kind]
     # what the unit test is to notice needs no long search
     for opts in runs[:2] if by == "unit" else runs:
         try:
@@ -661,6 +673,8 @@ def try_one(args, tmp, nr, mutation):
         kind = "res"
     elif by == "loss" or file in LOSS_FILES:
         kind = "loss"
+    elif by == "litmus":
+        kind = "litmus"
     # the sources find each other's headers by "../"
     shutil.copytree(MIGRATE if kind == "res" else DSM, where / "src")
     shutil.copytree(DSM, where / "dsm")
@@ -721,11 +735,15 @@ def main():
                            '-DMODEL_H="loss.h"'),
                      *build_all("e_", HERE, "loss_main", "loss_pack")],
         }
+        args.explorers["litmus"] = [
+            *build_all("e_", HERE, "litmus"),
+            build(HERE / "engine.c", "lit_engine.o", '-DMODEL_H="litmus.h"')]
         dsm_unit = build_all("u_", HERE.parent / "dsm", "dsm_test", "page_test",
                              "directory_test", "recover_test")
         args.units = {
             "page": dsm_unit,
             "loss": dsm_unit,
+            "litmus": dsm_unit,
             "res": [*build_all("u_", HERE.parent / "migrate", "migrate_test",
                                "pending_test", "residency_test", "msg_test"),
                     build(MIGRATE / "state.c", "state.o")],
@@ -733,7 +751,7 @@ def main():
 
         # the unbroken protocols must pass, or the rest means nothing
         sound = True
-        for kind in ("page", "res", "loss"):
+        for kind in ("page", "res", "loss", "litmus"):
             where = tmp / kind
             shutil.copytree(MIGRATE if kind == "res" else DSM, where / "src")
             shutil.copytree(DSM, where / "dsm")
