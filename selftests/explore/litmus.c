@@ -582,14 +582,14 @@ void config_print(void)
 	       plain ? " plain" : "");
 }
 
-static int run(void)
+static int run(u32 states_max)
 {
 	static const struct vcpu none[NODES_MAX];
 	static const u8 zero[PAGES];
 	unsigned int i, nr = 0, of = 0;
 
 	flat(none, zero);
-	if (explore(~0u, 1u << 31))
+	if (explore(~0u, states_max))
 		return 1;
 	for (i = 0; i < OUTCOMES; i++) {
 		nr += seen[i];
@@ -605,10 +605,12 @@ static int run(void)
 
 int main(int argc, char **argv)
 {
+	u32 states_max = 1u << 31;
+	bool wrong = false;
 	unsigned int i;
 	int c;
 
-	while ((c = getopt(argc, argv, "t:sap")) != -1) {
+	while ((c = getopt(argc, argv, "t:m:sap")) != -1) {
 		switch (c) {
 		case 't':
 			for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
@@ -624,19 +626,21 @@ int main(int argc, char **argv)
 		case 'p':
 			plain = true;
 			break;
+		case 'm':
+			states_max = strtoul(optarg, NULL, 0);
+			break;
 		default:
-			test = NULL;
-			optind = argc + 1;
+			wrong = true;
 		}
 	}
-	if (!test || optind != argc) {
+	if (wrong || !test || optind != argc) {
 		fprintf(stderr,
-			"litmus -t SB|SB+fences|MP|LB|2+2W|S|R|CoRR|WRC|IRIW [-s] [-a] [-p]\n"
+			"litmus -t SB|SB+fences|MP|LB|2+2W|S|R|CoRR|WRC|IRIW [-m STATES] [-s] [-a] [-p]\n"
 			"  -s  every node has a read copy of both pages at first\n"
 			"  -a  one more node is home of both\n"
 			"  -p  neither prefetch nor drops of read copies\n");
 		return 2;
 	}
 	nodes = test->cpus + apart;
-	return nodes > NODES_MAX ? 2 : run();
+	return nodes > NODES_MAX ? 2 : run(states_max);
 }
