@@ -68,7 +68,7 @@ run 0 "loss: two of 3 nodes, homes move, slow work" -n 3 -L 2 -M -k
 run 0 "loss: 3 nodes, no symmetry reduction" -n 3 -w -N
 run 0 "loss: 3 nodes, the dead one goes on" -n 3 -z -w
 run 0 "loss: 4 nodes, one request at a time" -n 4 -r 1 -w
-run 0 "loss: two of 4 nodes, two faults, homes move" -n 4 -L 2 -f 2 -M -w
+run 0 "loss: two of 4 nodes, two faults, homes move, slow work" -n 4 -L 2 -f 2 -M -k -w
 # orders of accesses to two pages: -s read copies everywhere at first, -a homes on
 # a node of their own, -p no prefetch and no drops
 prog=litmus
@@ -99,7 +99,7 @@ if [ "$2" = long ]; then
 	run 0 "litmus: WRC, homes apart" -t WRC -s -a -p
 	prog=loss
 	run 0 "loss: 4 nodes, two requests at a time" -n 4 -r 2 -c -w
-	run 0 "loss: 4 nodes, two faults, slow work" -n 4 -f 2 -M -k -w
+	run 0 "loss: 4 nodes, four faults, homes move, slow work" -n 4 -f 4 -M -k -w
 	run 0 "loss: two of 4 nodes, three faults" -n 4 -L 2 -r 2 -f 3 -c -w
 fi
 echo "1..$nr"
