@@ -5,6 +5,7 @@
 # make demo [HOSTS=3] [KERNEL=6.12] [SHELL=1]
 # make check
 # make sim                              out/sim.json, plots in out/sim/
+# make explore                          the protocols, in sizes beyond make check
 #
 # Objects of different kernels do not mix: sources are copied to a directory per
 # kernel and built there.
@@ -48,6 +49,9 @@ sim:
 	@scripts/bootstrap --no-kernels gnuplot-nox
 	$(MAKE) -s -C selftests/sim report
 
+explore:
+	$(MAKE) -C selftests/explore check-long
+
 demo: bootstrap
 	@scripts/stage $(KERNEL)
 	@scripts/demo
@@ -56,4 +60,4 @@ clean:
 	rm -rf out/build-* out/bin out/obj out/selftests
 	$(MAKE) -C user clean
 
-.PHONY: all modules modules_install user bootstrap check sim demo clean
+.PHONY: all modules modules_install user bootstrap check sim explore demo clean

@@ -114,12 +114,20 @@ static void start_first(u16 self, struct hk_dir *dir, u64 gfn, u16 req,
 		 HK_NODE_NONE, 0)->flags = HK_DMSG_F_NO_DONE;
 }
 
+/* Nothing is under way afterwards, and no later message refers to this one */
+static void start_lost(u16 self, u64 gfn, u16 req, struct hk_out *out)
+{
+	dir_send(self, out, gfn, HK_DMSG_LOST, hk_node_bit(req), HK_NODE_NONE, 0);
+}
+
 static void start(u16 self, struct hk_dir *dir, const struct hk_dir_wait *wait,
 		  u64 gfn, u16 req, bool write, bool have, struct hk_out *out)
 {
 	hk_nodes copies = dir->sharers | hk_node_bit(dir->owner);
 
-	if (dir->owner == HK_NODE_NONE)
+	if (dir->flags & HK_DIR_F_LOST)
+		start_lost(self, gfn, req, out);
+	else if (dir->owner == HK_NODE_NONE)
 		start_first(self, dir, gfn, req, out);
 	else if (!write)
 		start_get_s(self, dir, gfn, req, out);
@@ -155,6 +163,8 @@ static int recv_get(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 	if (hk_nodes_any((wait->rd | wait->wr) & bit))
 		return -EPROTO;
 	if (msg->from == dir->owner && !have)
+		return -EPROTO;
+	if ((dir->flags & HK_DIR_F_LOST) && have)
 		return -EPROTO;
 
 	/*
@@ -211,6 +221,7 @@ int hk_dir_step(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 	case HK_DMSG_DATA_X:
 	case HK_DMSG_GRANT_X:
 	case HK_DMSG_ACK:
+	case HK_DMSG_LOST:
 	case HK_DMSG_NR:
 		break;
 	}

@@ -11,6 +11,12 @@
 
 #include "msg.h"
 
+/*
+ * The page's content went with a node that was lost (recover.h): nobody owns it,
+ * nobody has a copy, and every request is answered by LOST
+ */
+#define HK_DIR_F_LOST		0x01
+
 /**
  * struct hk_dir - directory entry of one page, at its home; 16 bytes
  * @sharers: nodes that may have a read copy, without the owner; a node that
@@ -18,13 +24,15 @@
  * @owner: node that holds the page's current content; HK_NODE_NONE: nobody ever
  *	touched the page, it is all zero
  * @busy: requester of the transaction under way, HK_NODE_NONE when idle
+ * @flags: HK_DIR_F_*
  * @reserved: zero
  */
 struct hk_dir {
 	hk_nodes sharers;
 	u16 owner;
 	u16 busy;
-	u32 reserved;
+	u16 flags;
+	u16 reserved;
 };
 
 /**
@@ -59,7 +67,8 @@ static inline bool hk_dir_wait_empty(const struct hk_dir_wait *wait)
  *
  * Return: 0; -EPROTO when the message is impossible now (DONE from a node that
  * is not the requester, a second request of a waiting node, a GET from the
- * owner that claims to have nothing); nothing is changed then.
+ * owner that claims to have nothing, or from a node that claims to have a lost
+ * page); nothing is changed then.
  */
 int hk_dir_step(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 		const struct hk_dmsg *msg, struct hk_out *out);

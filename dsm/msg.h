@@ -29,6 +29,8 @@
  * @HK_DMSG_ACK: sharer -> requester: copy is gone
  * @HK_DMSG_DONE: requester -> home: transaction of @req over, next one may
  *	start; home -> home on behalf of @req, together with F_NO_DONE
+ * @HK_DMSG_LOST: home -> requester: the page's content went with a node that
+ *	was lost, see recover.h
  * @HK_DMSG_NR: number of types
  */
 enum hk_dmsg_type {
@@ -43,6 +45,7 @@ enum hk_dmsg_type {
 	HK_DMSG_GRANT_X,
 	HK_DMSG_ACK,
 	HK_DMSG_DONE,
+	HK_DMSG_LOST,
 	HK_DMSG_NR
 };
 

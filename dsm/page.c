@@ -43,6 +43,7 @@ enum page_do {
 	DO_READ_REPLY,	/* reply to GET_S: always complete */
 	DO_WRITE_REPLY,	/* reply to GET_X: complete once all ACKs came */
 	DO_COUNT_ACK,	/* one ACK more: complete when the reply came, too */
+	DO_LOST,	/* nobody has the page any more */
 	DO_NR
 };
 
@@ -67,6 +68,7 @@ struct page_edge {
 #define ZERO		HK_ACT_INSTALL_ZERO
 #define WAKE		HK_ACT_WAKE
 #define FREE		HK_ACT_FREE
+#define LOST		HK_ACT_LOST
 
 /*
  * A state that waits for something (a reply, or the caller's TAKEN) answers no
@@ -105,6 +107,7 @@ static const struct page_edge page_table[HK_PG_NR][HK_EV_NR] = {
 		[HK_EV_INV]	= EDGE(INVALID_RD, ACK, 0),
 		[HK_EV_DATA_S]	= EDGE(SHARED, READ_REPLY, INSTALL | WAKE),
 		[HK_EV_GRANT_X]	= EDGE(EXCLUSIVE, READ_REPLY, ZERO | WAKE),
+		[HK_EV_LOST]	= EDGE(INVALID, LOST, LOST | WAKE),
 	},
 	[HK_PG_INVALID_WR] = {
 		[HK_EV_READ]	= EDGE(INVALID_WR, NOTHING, 0),
@@ -113,6 +116,7 @@ static const struct page_edge page_table[HK_PG_NR][HK_EV_NR] = {
 		[HK_EV_DATA_X]	= EDGE(EXCLUSIVE, WRITE_REPLY, INSTALL),
 		[HK_EV_GRANT_X]	= EDGE(EXCLUSIVE, WRITE_REPLY, ZERO),
 		[HK_EV_ACK]	= EDGE(EXCLUSIVE, COUNT_ACK, 0),
+		[HK_EV_LOST]	= EDGE(INVALID, LOST, LOST | WAKE),
 	},
 	[HK_PG_SHARED_WR] = {
 		[HK_EV_READ]	= EDGE(SHARED_WR, NOTHING, 0),
@@ -169,6 +173,7 @@ static const struct page_edge page_table[HK_PG_NR][HK_EV_NR] = {
 #undef ZERO
 #undef WAKE
 #undef FREE
+#undef LOST
 
 /* All others may hold a copy: every id but "none" and the requester's own */
 #define ACKS_MAX	(HK_MAX_NODES - 2)
@@ -203,6 +208,8 @@ static bool msg_valid(const struct hk_page_where *w, enum hk_page_event ev,
 		       (from_home || !(msg->flags & HK_DMSG_F_NO_DONE));
 	case HK_EV_ACK:
 		return msg->from != w->self;
+	case HK_EV_LOST:
+		return from_home && !msg->acks && !msg->flags;
 	case HK_EV_READ:
 	case HK_EV_WRITE:
 	case HK_EV_DROP:
@@ -216,7 +223,7 @@ static bool msg_valid(const struct hk_page_where *w, enum hk_page_event ev,
 
 static bool event_is_msg(enum hk_page_event ev)
 {
-	return ev >= HK_EV_FWD_S && ev <= HK_EV_ACK;
+	return ev >= HK_EV_FWD_S && ev <= HK_EV_LOST;
 }
 
 static struct hk_dmsg *page_send(const struct hk_page_where *w,
@@ -387,6 +394,10 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 		else
 			next = *state;
 		break;
+	case DO_LOST:
+		if (page_served_now(ctx))
+			return -EPROTO;
+		break;
 	}
 
 	*state = next;
@@ -411,6 +422,8 @@ int hk_page_event_of(u8 type)
 		return HK_EV_GRANT_X;
 	case HK_DMSG_ACK:
 		return HK_EV_ACK;
+	case HK_DMSG_LOST:
+		return HK_EV_LOST;
 	case HK_DMSG_NONE:
 	case HK_DMSG_GET_S:
 	case HK_DMSG_GET_X:
@@ -481,6 +494,8 @@ const char *hk_page_event_name(u8 ev)
 		return "GRANT_X";
 	case HK_EV_ACK:
 		return "ACK";
+	case HK_EV_LOST:
+		return "LOST";
 	case HK_EV_TAKEN:
 		return "TAKEN";
 	case HK_EV_DOWNGRADED:
@@ -514,6 +529,8 @@ const char *hk_dmsg_name(u8 type)
 		return "ACK";
 	case HK_DMSG_DONE:
 		return "DONE";
+	case HK_DMSG_LOST:
+		return "LOST";
 	case HK_DMSG_NONE:
 	case HK_DMSG_NR:
 		break;

@@ -63,6 +63,7 @@ enum hk_page_state {
  * @HK_EV_DATA_X: see above
  * @HK_EV_GRANT_X: see above
  * @HK_EV_ACK: see above
+ * @HK_EV_LOST: see above
  * @HK_EV_TAKEN: the page is unmapped here and nobody holds it (HK_ACT_TAKE done)
  * @HK_EV_DOWNGRADED: the page is write-protected here (HK_ACT_DOWNGRADE done)
  * @HK_EV_NR: number of events
@@ -78,6 +79,7 @@ enum hk_page_event {
 	HK_EV_DATA_X,
 	HK_EV_GRANT_X,
 	HK_EV_ACK,
+	HK_EV_LOST,
 	HK_EV_TAKEN,
 	HK_EV_DOWNGRADED,
 	HK_EV_NR
@@ -95,6 +97,8 @@ enum hk_page_event {
 #define HK_ACT_WAKE		0x10
 /* The page just taken is no longer needed here: free it after sending */
 #define HK_ACT_FREE		0x20
+/* The page is lost: faulting threads get an error, now and whenever they ask */
+#define HK_ACT_LOST		0x40
 
 /**
  * struct hk_page_ctx - what a page needs to remember while it is not stable

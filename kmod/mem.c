@@ -125,6 +125,12 @@ static const char *page_msg_check(struct hk_mem *mem, u16 peer,
 		if (home != peer)
 			return "sender is not home";
 		return NULL;
+	case HK_DMSG_LOST:
+		if (home != peer)
+			return "sender is not home";
+		if (m->req != HK_NODE_NONE || m->acks)
+			return "requester or acks";
+		return NULL;
 	case HK_DMSG_DATA_S:
 	case HK_DMSG_DATA_X:
 	case HK_DMSG_ACK:
@@ -180,6 +186,7 @@ static int page_msg_prepare(struct hk_visit *v, struct hk_msg *msg,
 	case HK_DMSG_INV:
 	case HK_DMSG_ACK:
 	case HK_DMSG_DONE:
+	case HK_DMSG_LOST:
 	case HK_DMSG_NONE:
 	case HK_DMSG_NR:
 		break;

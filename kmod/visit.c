@@ -582,6 +582,11 @@ static int visit_page(struct hk_visit *v, enum hk_page_event ev,
 		v->taken = NULL;
 	}
 	visit_count(v, ev, out.act);
+	/* the guest cannot go on without it: those who fault get SIGBUS */
+	if (out.act & HK_ACT_LOST)
+		hk_vm_kill(v->mem->vm, true,
+			   "node %u: page %#llx went with a node that was lost",
+			   v->w.self, v->w.gfn);
 
 	if (v->busy && hk_page_stable(state)) {
 		if (event_grants(ev))

@@ -93,6 +93,11 @@ static const struct dir_case cases[] = {
 	  .flags = HAVE, DIR_NEXT(.owner = 63, .busy = 63),
 	  .out = "INV>1-62 req 63, GRANT_X>63 acks 62 HAVE" },
 
+	{ "read of a lost page", DIR(.flags = HK_DIR_F_LOST), GET_S(3),
+	  DIR_NEXT(.flags = HK_DIR_F_LOST), .out = "LOST>3" },
+	{ "write of a lost page", DIR(.flags = HK_DIR_F_LOST), GET_X(3),
+	  DIR_NEXT(.flags = HK_DIR_F_LOST), .out = "LOST>3" },
+
 	{ "read waits", DIR(.owner = 2, .busy = 2), GET_S(3),
 	  DIR_NEXT(.owner = 2, .busy = 2), WAIT_NEXT(.rd = N(3)), .out = "" },
 	{ "write waits", DIR(.owner = 2, .busy = 2), GET_X(3),
@@ -169,6 +174,8 @@ static const struct dir_case cases[] = {
 	  DIR(.owner = 3, .busy = 3), DONE(4, 4), .ret = -EPROTO },
 	{ "refused: DONE in another's name", DIR(.owner = 3, .busy = 3),
 	  DONE(4, 3), .ret = -EPROTO },
+	{ "refused: copy of a lost page", DIR(.flags = HK_DIR_F_LOST),
+	  GET_X(3), .flags = HAVE, .ret = -EPROTO },
 	{ "refused: from nobody", GET_S(HK_NODE_NONE), .ret = -EPROTO },
 	{ "refused: from a node that cannot be", GET_S(HK_MAX_NODES),
 	  .ret = -EPROTO },

@@ -10,5 +10,6 @@ int main(void)
 {
 	test_page();
 	test_directory();
+	test_recover();
 	return tap_done();
 }

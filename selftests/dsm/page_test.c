@@ -219,6 +219,12 @@ static const struct page_case cases[] = {
 	  .out = "DONE>1 req 2 | WAKE" },
 	{ "owner upgraded, no other copy", ST(OWNED_WR), EV(GRANT_X),
 	  .msg = { .flags = HAVE | NO_DONE }, TO(EXCLUSIVE), .out = "| WAKE" },
+
+	/* the page went with a node */
+	{ "reader is told", ST(INVALID_RD), EV(LOST), TO(INVALID),
+	  .out = "| WAKE | LOST" },
+	{ "writer is told", ST(INVALID_WR), EV(LOST), TO(INVALID),
+	  .out = "| WAKE | LOST" },
 };
 
 /* What a faulty peer might say, or a defect of ours; nothing may change */
@@ -292,6 +298,15 @@ static const struct page_case refused[] = {
 	{ "FWD_X after the reply to our own request", ST(OWNED_WR),
 	  .ctx = { .replied = 1, .acks_want = 1 }, EV(FWD_X),
 	  .msg = { .req = REQ } },
+	{ "LOST not from home", ST(INVALID_RD), EV(LOST),
+	  .msg = { .from = PEER } },
+	{ "LOST with ACKs", ST(INVALID_RD), EV(LOST), .msg = { .acks = 1 } },
+	{ "LOST with a flag", ST(INVALID_WR), EV(LOST),
+	  .msg = { .flags = NO_DONE } },
+	{ "LOST after data", ST(INVALID_WR),
+	  .ctx = { .replied = 1, .acks_want = 1 }, EV(LOST) },
+	{ "LOST after an ACK", ST(INVALID_WR), .ctx = { .acks_got = 1 },
+	  EV(LOST) },
 	{ "state that cannot be", .state = HK_PG_NR, EV(READ) },
 	{ "event that cannot be", ST(INVALID), .ev = HK_EV_NR },
 };

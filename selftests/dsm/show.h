@@ -18,6 +18,7 @@ static inline const char *show_out(const struct hk_out *out, char *buf,
 {
 	static const char * const acts[] = {
 		"TAKE", "DOWNGRADE", "INSTALL", "INSTALL_ZERO", "WAKE", "FREE",
+		"LOST",
 	};
 	size_t at = 0;
 	unsigned int i, n;

@@ -13,6 +13,7 @@ extern unsigned int tap_nr, tap_failed;
 /* The parts of the test */
 void test_page(void);
 void test_directory(void);
+void test_recover(void);
 
 static inline void tap_diag(const char *fmt, ...)
 {

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Explore the page protocol and where a vCPU lives, in a few sizes; TAP
+# Explore the page protocol, the loss of nodes, and where a vCPU lives, in a few
+# sizes; TAP
 #
 #   check.sh DIRECTORY_OF_PROGRAMS [long]
 #
@@ -56,6 +57,29 @@ run 0 "vCPU: 3 nodes, late news, NMI" -n 3 -i 2 -c 4 -f 2
 run 0 "vCPU: 4 nodes, two moves at once" -n 4 -w 2 -f 0
 run 0 "vCPU: 4 nodes, late news" -n 4 -f 1
 run 1 "vCPU: SIPI right behind its INIT: overtakes it" -n 2 -i 2 -c 24 -s
+# nodes that die: -L how many, -M homes that live may move, -k the work of a step
+# takes time, -r requests under way at once, -f faults at all, -z who is declared
+# dead goes on all the same
+prog=loss
+run 0 "loss: 2 nodes" -n 2 -k
+run 0 "loss: 3 nodes" -n 3
+run 0 "loss: 3 nodes, homes move, slow work" -n 3 -M -k
+run 0 "loss: two of 3 nodes, homes move, slow work" -n 3 -L 2 -M -k
+run 0 "loss: 3 nodes, no symmetry reduction" -n 3 -w -N
+run 0 "loss: 3 nodes, the dead one goes on" -n 3 -z -w
+run 0 "loss: 4 nodes, one request at a time" -n 4 -r 1 -w
+run 0 "loss: two of 4 nodes, two faults, homes move, slow work" -n 4 -L 2 -f 2 -M -k -w
+# orders of accesses to two pages: -s read copies everywhere at first, -a homes on
+# a node of their own, -p no prefetch and no drops
+prog=litmus
+for shape in SB SB+fences MP LB 2+2W S R CoRR WRC; do
+	run 0 "litmus: $shape" -t $shape
+	run 0 "litmus: $shape, pages shared" -t $shape -s
+done
+for shape in SB+fences MP LB S CoRR; do
+	run 0 "litmus: $shape, homes apart" -t $shape -s -a
+done
+run 0 "litmus: IRIW" -t IRIW -s -p
 prog=explore
 if [ "$2" = long ]; then
 	run 0 "4 nodes, late local messages, sleepers" -n 4 -l
@@ -66,6 +90,17 @@ if [ "$2" = long ]; then
 	run 0 "vCPU: 3 nodes, late news, all interrupts" -n 3 -i 2 -c 31 -f 1
 	run 0 "vCPU: 4 nodes, later news" -n 4 -f 2
 	run 0 "vCPU: 4 nodes, late news, two moves" -n 4 -w 2 -f 1
+	prog=litmus
+	for shape in SB MP LB 2+2W S R; do
+		run 0 "litmus: $shape, homes apart, untouched" -t $shape -a
+	done
+	run 0 "litmus: 2+2W, homes apart" -t 2+2W -s -a
+	run 0 "litmus: R, homes apart" -t R -s -a
+	run 0 "litmus: WRC, homes apart" -t WRC -s -a -p
+	prog=loss
+	run 0 "loss: 4 nodes, two requests at a time" -n 4 -r 2 -c -w
+	run 0 "loss: 4 nodes, four faults, homes move, slow work" -n 4 -f 4 -M -k -w
+	run 0 "loss: two of 4 nodes, three faults" -n 4 -L 2 -r 2 -f 3 -c -w
 fi
 echo "1..$nr"
 exit $rc

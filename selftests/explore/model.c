@@ -8,55 +8,30 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "maps.h"
 #include "model.h"
 
 struct config cfg;
 unsigned int queue_seen;
 
-/* The guest can read (write) the page without a fault */
 static bool mapped_r(const struct node_page *np)
 {
-	switch ((enum hk_page_state)np->state) {
-	case HK_PG_SHARED:
-	case HK_PG_OWNED:
-	case HK_PG_EXCLUSIVE:
-	case HK_PG_SHARED_WR:
-	case HK_PG_OWNED_WR:
-	case HK_PG_SHARED_TAKE:
-	case HK_PG_OWNED_TAKE:
-	case HK_PG_EXCLUSIVE_DOWN:
-	case HK_PG_EXCLUSIVE_TAKE:
-	case HK_PG_SHARED_WR_TAKE:
-	case HK_PG_OWNED_WR_TAKE:
-		return true;
-	case HK_PG_INVALID:
-	case HK_PG_INVALID_RD:
-	case HK_PG_INVALID_WR:
-	case HK_PG_NR:
-		break;
-	}
-	return false;
+	return state_mapped_r(np->state);
 }
 
 static bool mapped_w(const struct node_page *np)
 {
-	return np->state == HK_PG_EXCLUSIVE ||
-	       np->state == HK_PG_EXCLUSIVE_DOWN ||
-	       np->state == HK_PG_EXCLUSIVE_TAKE;
+	return state_mapped_w(np->state);
 }
 
 static bool being_taken(const struct node_page *np)
 {
-	return np->state == HK_PG_SHARED_TAKE ||
-	       np->state == HK_PG_OWNED_TAKE ||
-	       np->state == HK_PG_EXCLUSIVE_TAKE ||
-	       np->state == HK_PG_SHARED_WR_TAKE ||
-	       np->state == HK_PG_OWNED_WR_TAKE;
+	return state_taken(np->state);
 }
 
 static bool being_downgraded(const struct node_page *np)
 {
-	return np->state == HK_PG_EXCLUSIVE_DOWN;
+	return state_downgraded(np->state);
 }
 
 /* Without a shift by 64, for 63 nodes */

@@ -4,9 +4,9 @@
 
 Each mutation replaces exact text of dsm/*.c or migrate/*.c, which must be there
 exactly once; those of model.res are of the driver in residency.c here.
-"explore": the explorer must notice. "unit": no order of events among nodes that
-keep the protocol can show it (checks against faulty peers, fairness), so the
-unit test must.
+"explore": the explorer must notice; "loss": that of lost nodes, whose driver is
+model.loss; "litmus": the litmus tests. "unit": no order of events among nodes that keep the protocol can show
+it (checks against faulty peers, fairness), so the unit test must.
 """
 import argparse
 import os
@@ -23,7 +23,25 @@ MIGRATE = HERE.parent.parent / "migrate"
 RUNS = (["-n", "2"], ["-n", "3"], ["-n", "3", "-l"])
 RES_RUNS = (["-n", "2", "-w", "2", "-i", "2", "-c", "31"],
             ["-n", "3", "-w", "2", "-i", "2", "-f", "1"])
+LOSS_RUNS = (["-n", "2", "-k"], ["-n", "3", "-M", "-w"],
+             ["-n", "4", "-L", "2", "-f", "1", "-M", "-w"],
+             ["-n", "3", "-L", "2", "-M", "-k", "-w"],
+             ["-n", "3", "-M"], ["-n", "4", "-L", "2", "-f", "2", "-w"])
+LITMUS_RUNS = (["-t", "MP", "-s", "-a"], ["-t", "SB+fences", "-s", "-a"],
+               ["-t", "MP"])
 RES_FILES = ("residency.c", "pending.c", "model.res")
+LOSS_FILES = ("recover.c", "model.loss")
+
+
+def edge(step, event, old, new):
+    """One cell of the recovery's table, found by its step."""
+    pre = "	[HK_REC_%s] = {\n" % step
+    lines = {
+        "EPOCH": "		[HK_REC_EV_EPOCH]	= ",
+        "WORKED": "		[HK_REC_EV_WORKED]	= ",
+        "MARK": "		[HK_REC_EV_MARK]	= ",
+    }
+    return (pre, lines[event] + old, lines[event] + new)
 
 
 def row(state, event, old, new):
@@ -331,14 +349,253 @@ MUTATIONS = [
      ("	case DO_LEFT:\n		n->runner = RUN_IDLE;\n		return want_check(w, h->node);", "	case DO_LEFT:\n		n->runner = RUN_IDLE;\n		return NULL;")),
     ("the VMM calls once", "explore", "model.res",
      ("!c.recalls && !c.wishes)", "!c.recalls && !c.wishes && 0)")),
+
+    # orders of accesses to two pages
+    ("ACKs not waited for, in order of accesses", "litmus", "page.c",
+     "if (!ctx->replied || ctx->acks_got < ctx->acks_want)", "if (!ctx->replied)"),
+    ("SHARED writes without asking, in order of accesses", "litmus", "page.c",
+     row("SHARED", "WRITE", "EDGE(SHARED_WR, GET_X_HAVE, 0)", "EDGE(EXCLUSIVE, NOTHING, 0)")),
+    ("EXCLUSIVE stays writable, in order of accesses", "litmus", "page.c",
+     row("EXCLUSIVE", "FWD_S", "EDGE(EXCLUSIVE_DOWN, RECALL, DOWN)", "EDGE(EXCLUSIVE, DATA_S, 0)")),
+    ("write does not recall the sharers, in order of accesses", "litmus", "directory.c",
+     "	if (others)\n		dir_send(self, out, gfn, HK_DMSG_INV, others, req, 0);\n	dir_send(", "	dir_send("),
+    # loss of a node: messages by their epoch
+    ("old messages taken", "loss", "recover.c",
+     "		return HK_REC_ABSORB;\n	return HK_REC_DROP;\n", "		return HK_REC_ABSORB;\n	return HK_REC_TAKE;\n"),
+    ("old messages of the page protocol taken", "loss", "recover.c",
+     "		return HK_REC_ABSORB;\n	return HK_REC_DROP;\n", "		return HK_REC_ABSORB;\n	return type < HK_DMSG_NR ? HK_REC_TAKE : HK_REC_DROP;\n"),
+    ("old messages of a recovery taken", "loss", "recover.c",
+     "		return HK_REC_ABSORB;\n	return HK_REC_DROP;\n", "		return HK_REC_ABSORB;\n	return type < HK_DMSG_NR ? HK_REC_DROP : HK_REC_TAKE;\n"),
+    ("old recalls absorbed", "unit", "recover.c",
+     "	       type == HK_DMSG_GRANT_X;\n", "	       type == HK_DMSG_GRANT_X || type == HK_DMSG_FWD_X;\n"),
+    ("replies of the dead absorbed", "unit", "recover.c",
+     "	if (!is_member(r, from))\n		return HK_REC_DROP;\n", ""),
+    ("messages of the dead taken, whatever their epoch", "loss", "recover.c",
+     "	if (!is_member(r, from))\n		return HK_REC_DROP;\n", "	if (!is_member(r, from))\n		return type < HK_DMSG_NR ? HK_REC_TAKE : HK_REC_DROP;\n"),
+    ("later messages dropped", "loss", "recover.c",
+     "		return HK_REC_LATER;\n", "		return HK_REC_DROP;\n"),
+    ("later messages taken", "loss", "recover.c",
+     "		return HK_REC_LATER;\n", "		return HK_REC_TAKE;\n"),
+    ("replies under way dropped", "loss", "recover.c",
+     "	if (r->step == HK_REC_FREEZE && epoch == r->ran && is_reply(type) &&", "	if (0 && is_reply(type) &&"),
+    ("DATA_S under way dropped", "loss", "recover.c",
+     "	return type == HK_DMSG_DATA_S || type == HK_DMSG_DATA_X ||", "	return type == HK_DMSG_DATA_X ||"),
+    ("DATA_X under way dropped", "loss", "recover.c",
+     "	return type == HK_DMSG_DATA_S || type == HK_DMSG_DATA_X ||", "	return type == HK_DMSG_DATA_S ||"),
+    ("GRANT_X under way dropped", "loss", "recover.c",
+     "	       type == HK_DMSG_GRANT_X;\n", "	       0;\n"),
+    ("replies of the epoch before only", "loss", "recover.c",
+     "epoch == r->ran && is_reply", "epoch + 1 == r->epoch && is_reply"),
+    ("epoch in which it ran forgotten", "loss", "recover.c",
+     "	if (r->step == HK_REC_RUN)\n		r->ran = r->epoch;\n", ""),
+    ("nothing answered before the thaw", "loss", "recover.c",
+     "	return r->step == HK_REC_RUN ||\n	       (r->step == HK_REC_PAGES &&\n		(r->marks & hk_node_bit(r->self)));", "	return r->step == HK_REC_RUN;"),
+    # its steps
+    ("only this node's own mark waited for", "loss", "recover.c",
+     "	if (err || r->marks != r->members)", "	if (err || !(r->marks & hk_node_bit(r->self)))"),
+    ("this node's own mark not waited for", "loss", "recover.c",
+     "	if (err || r->marks != r->members)", "	if (err || (r->marks | hk_node_bit(r->self)) != r->members)"),
+    ("one mark is enough", "loss", "recover.c",
+     "	if (err || r->marks != r->members)", "	if (err || !r->marks)"),
+    ("the dead waited for", "loss", "recover.c",
+     "	r->members = in->members;\n", ""),
+    ("new epoch not noted", "loss", "recover.c",
+     "	r->epoch = in->epoch;\n", ""),
+    ("marks of the epoch before count", "loss", "recover.c",
+     "	r->epoch = in->epoch;\n	r->marks = 0;\n", "	r->epoch = in->epoch;\n	r->marks &= r->members;\n"),
+    ("early marks of the epoch before count", "loss", "recover.c",
+     "	r->marks = 0;\n	r->early = 0;\n	return 0;", "	r->marks = 0;\n	r->early &= r->members;\n	return 0;"),
+    ("early marks forgotten", "loss", "recover.c",
+     "	r->marks = r->early;\n", "	r->marks = 0;\n"),
+    ("early marks count twice", "loss", "recover.c",
+     "	r->marks = r->early;\n	r->early = 0;\n", "	r->marks = r->early;\n"),
+    ("marks are not sent", "loss", "recover.c",
+     "	out->mark_to = r->members & ~self;\n", ""),
+    ("no barrier behind FREEZE", "loss", "recover.c",
+     edge("RUN", "EPOCH", "EDGE(FREEZE, BEGIN, FREEZE | LEARN)", "EDGE(DIRECTORY, BEGIN, FREEZE | LEARN | REPORT)")),
+    ("OWNERS left out", "loss", "recover.c",
+     ("EDGE(OWNERS, OWN, DECIDE),\n		[HK_REC_EV_MARK]	= EDGE(OWNERS, PEER, DECIDE)", "EDGE(PAGES, OWN, DECIDE | FORGET),\n		[HK_REC_EV_MARK]	= EDGE(PAGES, PEER, DECIDE | FORGET)")),
+    ("PAGES left out", "loss", "recover.c",
+     ("EDGE(PAGES, OWN, FORGET),\n		[HK_REC_EV_MARK]	= EDGE(PAGES, PEER, FORGET)", "EDGE(RUN, OWN, FORGET | THAW),\n		[HK_REC_EV_MARK]	= EDGE(RUN, PEER, FORGET | THAW)")),
+    ("nothing learned from the old directory", "loss", "recover.c",
+     edge("RUN", "EPOCH", "EDGE(FREEZE, BEGIN, FREEZE | LEARN)", "EDGE(FREEZE, BEGIN, FREEZE)")),
+    ("learned from a directory in FREEZE", "loss", "recover.c",
+     edge("FREEZE", "EPOCH", "EDGE(FREEZE, BEGIN, FREEZE)", "EDGE(FREEZE, BEGIN, FREEZE | LEARN)")),
+    ("learned from a directory being built", "loss", "recover.c",
+     edge("DIRECTORY", "EPOCH", "EDGE(FREEZE, BEGIN, FREEZE)", "EDGE(FREEZE, BEGIN, FREEZE | LEARN)")),
+    ("learned from a directory not decided", "loss", "recover.c",
+     "		if (r->step == HK_REC_OWNERS && !decided)\n			out->act &= ~HK_REC_ACT_LEARN;\n", "		(void)decided;\n"),
+    ("nothing learned in OWNERS", "loss", "recover.c",
+     edge("OWNERS", "EPOCH", "EDGE(FREEZE, BEGIN, FREEZE | LEARN)", "EDGE(FREEZE, BEGIN, FREEZE)")),
+    ("nothing learned in PAGES", "loss", "recover.c",
+     edge("PAGES", "EPOCH", "EDGE(FREEZE, BEGIN, FREEZE | LEARN)", "EDGE(FREEZE, BEGIN, FREEZE)")),
+    ("forgotten a step early", "loss", "recover.c",
+     ("EDGE(OWNERS, OWN, DECIDE),\n		[HK_REC_EV_MARK]	= EDGE(OWNERS, PEER, DECIDE)", "EDGE(OWNERS, OWN, DECIDE | FORGET),\n		[HK_REC_EV_MARK]	= EDGE(OWNERS, PEER, DECIDE | FORGET)")),
+    ("forgotten a step late", "loss", "recover.c",
+     ("EDGE(PAGES, OWN, FORGET),\n		[HK_REC_EV_MARK]	= EDGE(PAGES, PEER, FORGET)", "EDGE(PAGES, OWN, 0x40),\n		[HK_REC_EV_MARK]	= EDGE(PAGES, PEER, 0x40)"),
+     ("EDGE(RUN, OWN, THAW),\n		[HK_REC_EV_MARK]	= EDGE(RUN, PEER, THAW)", "EDGE(RUN, OWN, FORGET | THAW),\n		[HK_REC_EV_MARK]	= EDGE(RUN, PEER, FORGET | THAW)")),
+    # its pages and entries
+    ("data with ACKs missing given up", "loss", "recover.c",
+     "	if (*state == HK_PG_INVALID_WR && ctx->replied) {", "	if (0) {"),
+    ("data with ACKs missing taken for exclusive", "loss", "recover.c",
+     "		next = HK_PG_OWNED;\n		report = HK_REPORT_OWNED;\n", "		next = HK_PG_EXCLUSIVE;\n		report = HK_REPORT_EXCLUSIVE;\n"),
+    ("data with ACKs missing not reported", "loss", "recover.c",
+     "		report = HK_REPORT_OWNED;\n", "		report = HK_REPORT_NOTHING;\n"),
+    ("settled page keeps its context", "loss", "recover.c",
+     "	*state = next;\n	*ctx = (struct hk_page_ctx){ 0 };\n	return report;", "	*state = next;\n	return report;"),
+    ("request survives", "loss", "recover.c",
+     "[HK_PG_INVALID_RD]	= { HK_PG_INVALID,", "[HK_PG_INVALID_RD]	= { HK_PG_INVALID_RD,"),
+    ("recalled read copy given up", "loss", "recover.c",
+     "[HK_PG_SHARED_TAKE]	= { HK_PG_SHARED, HK_REPORT_SHARED }", "[HK_PG_SHARED_TAKE]	= { HK_PG_INVALID, HK_REPORT_NOTHING }"),
+    ("recalled page given up", "loss", "recover.c",
+     "[HK_PG_EXCLUSIVE_TAKE]	= { HK_PG_EXCLUSIVE, HK_REPORT_EXCLUSIVE }", "[HK_PG_EXCLUSIVE_TAKE]	= { HK_PG_INVALID, HK_REPORT_NOTHING }"),
+    ("read copy reported as owned", "loss", "recover.c",
+     "[HK_PG_SHARED]		= { HK_PG_SHARED, HK_REPORT_SHARED }", "[HK_PG_SHARED]		= { HK_PG_OWNED, HK_REPORT_OWNED }"),
+    ("read copy not reported", "loss", "recover.c",
+     "[HK_PG_SHARED]		= { HK_PG_SHARED, HK_REPORT_SHARED }", "[HK_PG_SHARED]		= { HK_PG_SHARED, HK_REPORT_NOTHING }"),
+    ("upgrading sharer not reported", "loss", "recover.c",
+     "[HK_PG_SHARED_WR]	= { HK_PG_SHARED, HK_REPORT_SHARED }", "[HK_PG_SHARED_WR]	= { HK_PG_SHARED, HK_REPORT_NOTHING }"),
+    ("upgrading sharer writes on", "loss", "recover.c",
+     "[HK_PG_SHARED_WR]	= { HK_PG_SHARED, HK_REPORT_SHARED }", "[HK_PG_SHARED_WR]	= { HK_PG_EXCLUSIVE, HK_REPORT_EXCLUSIVE }"),
+    ("upgrading owner writes on", "loss", "recover.c",
+     "[HK_PG_OWNED_WR]	= { HK_PG_OWNED, HK_REPORT_OWNED }", "[HK_PG_OWNED_WR]	= { HK_PG_EXCLUSIVE, HK_REPORT_EXCLUSIVE }"),
+    ("page being write-protected given up", "loss", "recover.c",
+     "[HK_PG_EXCLUSIVE_DOWN]	= { HK_PG_EXCLUSIVE, HK_REPORT_EXCLUSIVE }", "[HK_PG_EXCLUSIVE_DOWN]	= { HK_PG_SHARED, HK_REPORT_NOTHING }"),
+    ("wanted page taken for a read copy", "loss", "recover.c",
+     "[HK_PG_INVALID_WR]	= { HK_PG_INVALID, HK_REPORT_NOTHING }", "[HK_PG_INVALID_WR]	= { HK_PG_SHARED, HK_REPORT_SHARED }"),
+    ("report of a sharer forgotten", "loss", "recover.c",
+     "	else if (copy)\n		rd->sharers |= bit;\n", ""),
+    ("last report of a sharer counts", "loss", "recover.c",
+     "		rd->sharers |= bit;\n", "		rd->sharers = bit;\n"),
+    ("report of the owner forgotten", "loss", "recover.c",
+     "		rd->owner = from;\n", "		;\n"),
+    ("owner taken for a sharer", "loss", "recover.c",
+     "	if (copy >= HK_REPORT_OWNED)\n		rd->owner = from;\n	else if (copy)", "	if (copy > HK_REPORT_OWNED)\n		rd->owner = from;\n	else if (copy)"),
+    ("untouched page taken for lost", "loss", "recover.c",
+     "		rd->untouched = 1;\n", "		;\n"),
+    ("lost page taken for untouched", "loss", "recover.c",
+     "	if (!rd->untouched)\n		dir->flags", "	if (0)\n		dir->flags"),
+    ("lost page taken for untouched when nobody knows", "loss", "recover.c",
+     "	if (!rd->untouched)\n		dir->flags", "	if (!rd->untouched && !rd->heard)\n		dir->flags"),
+    ("every page without a copy lost", "loss", "recover.c",
+     "	if (!rd->untouched)\n		dir->flags", "	if (1)\n		dir->flags"),
+    ("sharers of an owner forgotten", "loss", "recover.c",
+     "		dir->owner = rd->owner;\n		dir->sharers = rd->sharers;\n", "		dir->owner = rd->owner;\n"),
+    ("pages of a lost owner lost", "loss", "recover.c",
+     "	if (rd->sharers) {\n		/*", "	if (0) {\n		/*"),
+    ("any member made owner", "loss", "recover.c",
+     "		dir->owner = __builtin_ctzll(rd->sharers);", "		dir->owner = __builtin_ctzll(rd->heard);"),
+    ("new owner not told", "loss", "recover.c",
+     "		return dir->owner;\n", "		return HK_NODE_NONE;\n"),
+    ("new owner stays among the sharers", "loss", "recover.c",
+     "		dir->sharers = rd->sharers & (rd->sharers - 1);\n", "		dir->sharers = rd->sharers;\n"),
+    ("other sharers forgotten", "loss", "recover.c",
+     "		dir->sharers = rd->sharers & (rd->sharers - 1);\n", "		dir->sharers = 0;\n"),
+    ("new owner does not become one", "loss", "recover.c",
+     "	*state = HK_PG_OWNED;\n	return 0;", "	return 0;"),
+    ("new owner may write", "loss", "recover.c",
+     "	*state = HK_PG_OWNED;\n	return 0;", "	*state = HK_PG_EXCLUSIVE;\n	return 0;"),
+    # lost pages
+    ("lost page granted as zeros", "loss", "directory.c",
+     "	if (dir->flags & HK_DIR_F_LOST)\n		start_lost", "	if (0)\n		start_lost"),
+    ("lost page not answered", "loss", "directory.c",
+     "	dir_send(self, out, gfn, HK_DMSG_LOST, hk_node_bit(req), HK_NODE_NONE, 0);\n", "	(void)self;\n	(void)gfn;\n	(void)req;\n	(void)out;\n"),
+    ("reader of a lost page sleeps on", "loss", "page.c",
+     row("INVALID_RD", "LOST", "EDGE(INVALID, LOST, LOST | WAKE)", "EDGE(INVALID, LOST, LOST)")),
+    ("writer of a lost page sleeps on", "loss", "page.c",
+     row("INVALID_WR", "LOST", "EDGE(INVALID, LOST, LOST | WAKE)", "EDGE(INVALID, LOST, LOST)")),
+    ("reader of a lost page goes on asking", "loss", "page.c",
+     row("INVALID_RD", "LOST", "EDGE(INVALID, LOST, LOST | WAKE)", "EDGE(INVALID_RD, LOST, LOST | WAKE)")),
+    ("reader of a lost page gets zeros", "loss", "page.c",
+     row("INVALID_RD", "LOST", "EDGE(INVALID, LOST, LOST | WAKE)", "EDGE(SHARED, LOST, ZERO | WAKE)")),
+    # what the caller does
+    ("recalls go on in a recovery", "loss", "model.loss",
+     "	return running(n) || (n->rec.step == HK_REC_PAGES && !n->work);", "	return n->rec.step || 1;"),
+    ("faults go on in a recovery", "loss", "model.loss",
+     "	if (!running(n))\n		return NULL;\n	return page_event", "	return page_event"),
+    ("read copies dropped in a recovery", "loss", "model.loss",
+     "	if (n->state == HK_PG_SHARED && running(n)) {", "	if (n->state == HK_PG_SHARED) {"),
+    ("what is being built is not thrown away", "loss", "model.loss",
+     "	n->build = (struct hk_recover_dir){ 0 };\n}", "}"),
+    ("waiting requests are kept", "loss", "model.loss",
+     "	n->wait = (struct hk_dir_wait){ 0 };\n", ""),
+    ("old directory is kept by who is home no more", "loss", "model.loss",
+     "		n->known = hk_recover_untouched(&n->dir);\n	n->dir = (struct hk_dir){ 0 };\n", "		n->known = 1;\n	n->dir = (struct hk_dir){ 0 };\n"),
+    ("nothing is forgotten", "loss", "model.loss",
+     "	if (act & HK_REC_ACT_FORGET)\n		n->known = 0;\n", ""),
+    ("reports go to the home of the first epoch", "loss", "model.loss",
+     "	u8 home = w->home[n->rec.epoch];\n	struct cell cell = { .type = HK_RMSG_REPORT };", "	u8 home = w->home[1];\n	struct cell cell = { .type = HK_RMSG_REPORT };"),
+    ("replies absorbed from the new home", "loss", "model.loss",
+     "w->home[w->n[to].rec.ran]", "w->home[w->n[to].rec.epoch]"),
+    ("what comes out of an old reply is sent", "loss", "model.loss",
+     "			  cell->val, true);\n}\n\nstatic void freeze", "			  cell->val, false);\n}\n\nstatic void freeze"),
+    ("thaw wakes nobody", "loss", "model.loss",
+     "	if (out.act & HK_REC_ACT_THAW) {\n		n->asleep = 0;\n", "	if (out.act & HK_REC_ACT_THAW) {\n"),
+    ("home does not tell the new owner", "loss", "model.loss",
+     "	if (owner == HK_NODE_NONE)\n		return NULL;\n", "	if (owner != self)\n		return NULL;\n"),
+    # faulty peers, and rules that other rules make good for
+    ("an epoch used again", "unit", "recover.c",
+     "in->epoch <= r->epoch ||", "in->epoch < r->epoch ||"),
+    ("members become more", "unit", "recover.c",
+     " || (in->members & ~r->members))", ")"),
+    ("goes on without being a member", "unit", "recover.c",
+     "	if (!(in->members & hk_node_bit(r->self)))", "	if (0)"),
+    ("replies absorbed in any step", "unit", "recover.c",
+     "	if (r->step == HK_REC_FREEZE && epoch == r->ran", "	if (epoch == r->ran"),
+    ("replies of any epoch absorbed", "unit", "recover.c",
+     "epoch == r->ran && is_reply", "is_reply"),
+    ("replies behind a mark absorbed", "unit", "recover.c",
+     " is_reply(type) &&\n	    !(r->marks & hk_node_bit(from)))", " is_reply(type))"),
+    ("marks of other members counted", "unit", "recover.c",
+     " ||\n	    in->members != r->members)", ")"),
+    ("marks in any order", "unit", "recover.c",
+     "	if (in->step != peer_step(r, in->from))", "	if (0)"),
+    ("marks behind a barrier not reached", "unit", "recover.c",
+     "		if (!(r->marks & self))\n			return -EPROTO;\n", "		(void)self;\n"),
+    ("work of another step counts", "unit", "recover.c",
+     "in->epoch != r->epoch || in->step != r->step ||", "in->epoch != r->epoch ||"),
+    ("work of another epoch counts", "unit", "recover.c",
+     "if (in->epoch != r->epoch || in->step", "if (in->step"),
+    ("reports taken in any step", "unit", "recover.c",
+     "		return peer_step(r, from) == HK_REC_DIRECTORY;", "		return true;"),
+    ("owners named in any step", "unit", "recover.c",
+     "		return peer_step(r, from) == HK_REC_OWNERS;", "		return true;"),
+    ("requests taken in any step", "unit", "recover.c",
+     "	return r->step == HK_REC_RUN ||\n	       (r->step", "	return true || (r->step"),
+    ("two owners reported", "unit", "recover.c",
+     "	if (copy >= HK_REPORT_OWNED && rd->owner)\n		return -EPROTO;\n", ""),
+    ("exclusive and shared reported", "unit", "recover.c",
+     "	if (copy == HK_REPORT_EXCLUSIVE && rd->sharers)\n		return -EPROTO;\n", ""),
+    ("untouched and there reported", "unit", "recover.c",
+     "	if (untouched && (rd->owner || rd->sharers))\n		return -EPROTO;\n", ""),
+    ("one node reports twice", "unit", "recover.c",
+     "	if (rd->heard & bit)\n		return -EPROTO;\n", ""),
+    ("owner without a copy", "unit", "recover.c",
+     "	if (*state != HK_PG_SHARED)\n		return -EPROTO;\n", ""),
+    ("LOST taken from any node", "unit", "page.c",
+     "		return from_home && !msg->acks && !msg->flags;", "		return !msg->acks && !msg->flags;"),
+    ("LOST after data taken", "unit", "page.c",
+     "	case DO_LOST:\n		if (page_served_now(ctx))\n			return -EPROTO;\n", "	case DO_LOST:\n"),
+    ("copy of a lost page believed", "unit", "directory.c",
+     "	if ((dir->flags & HK_DIR_F_LOST) && have)\n		return -EPROTO;\n", ""),
 ]
 
 
 def substitute(text, change):
     """The mutated text, or None when the original is not there just once."""
+    if isinstance(change[0], tuple):        # several in one
+        for part in change:
+            text = text and substitute(text, part)
+        return text
     if len(change) == 2:
         old, new = change
         return text.replace(old, new) if text.count(old) == 1 else None
+    if len(change) == 3:                    # the first @old behind @pre
+        pre, old, new = change
+        if text.count(pre) != 1 or old not in text[text.index(pre):]:
+            return None
+        start = text.index(old, text.index(pre))
+        return text[:start] + new + text[start + len(old):]
     state, event, old, new = change
     start = text.find("[HK_PG_%s] = {" % state)
     end = text.find("\n\t},", start)
@@ -353,36 +610,41 @@ def substitute(text, change):
     return text[:start] + "\n".join(lines) + text[end:]
 
 
-def notice(args, where, dsm, res=False):
+def notice(args, where, kind, by=None):
     """Who notices: (by the explorer, by the unit test, build failure)."""
     flags = ["-O1", "-std=gnu11", "-Wall", "-Wextra",
              "-Wno-unused-parameter", "-Wno-unused-variable",
-             "-Wno-unused-but-set-variable"]
+             "-Wno-unused-function", "-Wno-unused-but-set-variable"]
     objs = []
-    for name in ("residency", "pending") if res else ("page", "directory"):
+    src = where / "src"
+    for name in ("residency", "pending") if kind == "res" else (
+            "page", "directory", "recover"):
         obj = str(where / (name + ".o"))
         run = subprocess.run([args.cc, *flags, "-c", "-o", obj,
-                              str(dsm / (name + ".c"))],
+                              str(src / (name + ".c"))],
                              capture_output=True, text=True)
         if run.returncode:
             return None, None, run.stderr
         objs.append(obj)
-    explore, unit = args.explore, args.unit
-    if res:
-        model = where / "model.res"
-        explore = [*args.res_engine, args.res_model]
-        unit = args.res_unit
-        if model.exists():
-            obj = str(where / "model.o")
-            subprocess.run([args.cc, "-O1", "-std=gnu11", "-I", str(HERE),
-                            "-iquote", str(HERE), "-x", "c", "-c", "-o", obj,
-                            str(model)], check=True)
-            explore = [*args.res_engine, obj]
+    explore = args.explorers[kind]
+    unit = args.units[kind]
+    for model, driver in (("model.res", args.res_model),
+                          ("model.loss", args.loss_model)):
+        if not (where / model).exists():
+            continue
+        obj = str(where / "model.o")
+        subprocess.run([args.cc, "-O1", "-std=gnu11", "-I", str(HERE),
+                        "-iquote", str(HERE), "-x", "c", "-c", "-o", obj,
+                        str(where / model)], check=True)
+        explore = [obj if o == driver else o for o in explore]
     for prog, parts in (("explore", explore), ("unit", unit)):
         subprocess.run([args.cc, "-o", str(where / prog), *parts, *objs],
                        check=True)
     by_explore = None
-    for opts in RES_RUNS if res else RUNS:
+    runs = {"page": RUNS, "res": RES_RUNS, "loss": LOSS_RUNS,
+            "litmus": LITMUS_RUNS}[kind]
+    # what the unit test is to notice needs no long search
+    for opts in runs[:2] if by == "unit" else runs:
         try:
             run = subprocess.run([str(where / "explore"), *opts,
                                   "-m", "3000000"], capture_output=True,
@@ -406,24 +668,30 @@ def try_one(args, tmp, nr, mutation):
     if len(change) == 1 and isinstance(change[0], tuple):
         change = change[0]
     where = tmp / str(nr)
-    res = file in RES_FILES
+    kind = "page"
+    if file in RES_FILES:
+        kind = "res"
+    elif by == "loss" or file in LOSS_FILES:
+        kind = "loss"
+    elif by == "litmus":
+        kind = "litmus"
+    # the sources find each other's headers by "../"
+    shutil.copytree(MIGRATE if kind == "res" else DSM, where / "src")
     shutil.copytree(DSM, where / "dsm")
-    shutil.copytree(MIGRATE, where / "migrate")
-    src = where / ("migrate" if res else "dsm") / file
-    if file == "model.res":
+    src = where / "src" / file
+    if file.startswith("model."):
         src = where / file
-        shutil.copy(HERE / "residency.c", src)
+        shutil.copy(HERE / {"model.res": "residency.c",
+                            "model.loss": "loss.c"}[file], src)
     text = substitute(src.read_text(), change)
     if text is None:
         return False, "%s: original text not found just once" % name
     src.write_text(text)
-    by_explore, by_unit, broken = notice(args, where,
-                                         where / ("migrate" if res else "dsm"),
-                                         res)
+    by_explore, by_unit, broken = notice(args, where, kind, by)
     shutil.rmtree(where)
     if broken:
         return False, "%s: %s" % (name, broken.strip())
-    ok = bool(by_explore) if by == "explore" else by_unit
+    ok = by_unit if by == "unit" else bool(by_explore)
     who = [w for w, noticed in (("explorer (%s)" % by_explore, by_explore),
                                 ("unit test", by_unit)) if noticed]
     return ok, "%s: %s" % (name, ", ".join(who) or "NOBODY NOTICES")
@@ -436,6 +704,8 @@ def main():
     parser.add_argument("-j", type=int, default=1)
     parser.add_argument("--mutate", type=int, metavar="K",
                         help="only the Kth mutation")
+    parser.add_argument("--match", default="",
+                        help="only mutations whose name has this in it")
     args = parser.parse_args()
 
     out = pathlib.Path(args.out).resolve()
@@ -443,16 +713,6 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory(dir=out) as tmp:
         tmp = pathlib.Path(tmp)
-        args.explore, args.unit = [], []
-        for src, objs in (
-                *((HERE / s, args.explore)
-                  for s in ("explore.c", "engine.c", "model.c", "pack.c")),
-                *((HERE.parent / "dsm" / s, args.unit)
-                  for s in ("dsm_test.c", "page_test.c", "directory_test.c"))):
-            obj = str(tmp / (src.stem + ".o"))
-            subprocess.run([args.cc, "-O2", "-std=gnu11", "-c", "-o", obj,
-                            str(src)], check=True)
-            objs.append(obj)
 
         def build(src, name, *flags):
             obj = str(tmp / name)
@@ -460,33 +720,55 @@ def main():
                             obj, str(src)], check=True)
             return obj
 
+        def build_all(prefix, where, *names):
+            return [build(where / (n + ".c"), prefix + n + ".o") for n in names]
+
         args.res_model = build(HERE / "residency.c", "res_model.o")
-        args.res_engine = [build(HERE / "engine.c", "res_engine.o",
-                                 '-DMODEL_H="residency.h"')]
-        args.res_unit = [build(HERE.parent / "migrate" / (s + ".c"), s + ".o")
-                         for s in ("migrate_test", "pending_test",
-                                   "residency_test", "msg_test")]
-        args.res_unit.append(build(MIGRATE / "state.c", "state.o"))
+        args.loss_model = build(HERE / "loss.c", "loss_model.o")
+        args.explorers = {
+            "page": build_all("e_", HERE, "explore", "engine", "model", "pack"),
+            "res": [args.res_model,
+                    build(HERE / "engine.c", "res_engine.o",
+                          '-DMODEL_H="residency.h"')],
+            "loss": [args.loss_model,
+                     build(HERE / "engine.c", "loss_engine.o",
+                           '-DMODEL_H="loss.h"'),
+                     *build_all("e_", HERE, "loss_main", "loss_pack")],
+        }
+        args.explorers["litmus"] = [
+            *build_all("e_", HERE, "litmus"),
+            build(HERE / "engine.c", "lit_engine.o", '-DMODEL_H="litmus.h"')]
+        dsm_unit = build_all("u_", HERE.parent / "dsm", "dsm_test", "page_test",
+                             "directory_test", "recover_test")
+        args.units = {
+            "page": dsm_unit,
+            "loss": dsm_unit,
+            "litmus": dsm_unit,
+            "res": [*build_all("u_", HERE.parent / "migrate", "migrate_test",
+                               "pending_test", "residency_test", "msg_test"),
+                    build(MIGRATE / "state.c", "state.o")],
+        }
 
         # the unbroken protocols must pass, or the rest means nothing
-        where = tmp / "0"
-        where.mkdir()
-        by_explore, by_unit, broken = notice(args, where, DSM)
-        sound = not (by_explore or by_unit or broken)
-        sound = sound and not any(notice(args, where, MIGRATE, True))
-        print("1..%d" % (1 if args.mutate else len(MUTATIONS) + 1))
+        sound = True
+        for kind in ("page", "res", "loss", "litmus"):
+            where = tmp / kind
+            shutil.copytree(MIGRATE if kind == "res" else DSM, where / "src")
+            shutil.copytree(DSM, where / "dsm")
+            sound = sound and not any(notice(args, where, kind))
+        todo = [m for m in enumerate(MUTATIONS, 1) if args.match in m[1][0]]
+        print("1..%d" % (1 if args.mutate else len(todo) + 1))
         if not args.mutate:
             print("%sok 1 - no mutation, no fault" % ("" if sound else "not "))
             failed += not sound
 
-        todo = list(enumerate(MUTATIONS, 1))
         if args.mutate:
-            todo = todo[args.mutate - 1:args.mutate]
+            todo = [m for m in todo if m[0] == args.mutate]
         with ThreadPoolExecutor(args.j) as pool:
             results = pool.map(lambda m: try_one(args, tmp, *m), todo)
-            for (nr, _), (ok, text) in zip(todo, results):
+            for at, (ok, text) in enumerate(results, 2):
                 print("%sok %d - %s" % ("" if ok else "not ",
-                                        1 if args.mutate else nr + 1,
+                                        1 if args.mutate else at,
                                         text.replace("\n", " ").replace("#", "")))
                 sys.stdout.flush()
                 failed += not ok
