@@ -4,6 +4,7 @@
 # make user                             hkd and hkctl in out/bin/
 # make demo [HOSTS=3] [KERNEL=6.12] [SHELL=1]
 # make check
+# make bench                            figures, into out/bench.json
 #
 # Objects of different kernels do not mix: sources are copied to a directory per
 # kernel and built there.
@@ -42,6 +43,10 @@ bootstrap:
 check:
 	@scripts/check
 
+bench: bootstrap
+	@scripts/stage $(KERNEL)
+	@scripts/bench
+
 demo: bootstrap
 	@scripts/stage $(KERNEL)
 	@scripts/demo
@@ -50,4 +55,4 @@ clean:
 	rm -rf out/build-* out/bin out/obj out/selftests
 	$(MAKE) -C user clean
 
-.PHONY: all modules modules_install user bootstrap check demo clean
+.PHONY: all modules modules_install user bootstrap check bench demo clean
