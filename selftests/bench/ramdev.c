@@ -5,7 +5,7 @@
  *	ramdev upgrade ROUNDS PAGES DEVICE DEVICE...
  *		All nodes in one kernel. Time of the write by an owner whose page is
  *		read by one other node, and by all others; lines of
- *		"upgrade WRITER HOME-DISTANCE-KEY SHARERS NS"; see upgrade() below.
+ *		"upgrade GFN WRITER SHARERS NS"; see upgrade_batch() below.
  *
  *	ramdev metadata DEVICE FIRST PAGES
  *		Write PAGES pages from FIRST on, none of which was touched before, and
@@ -18,10 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "hyperkernel.h"
 
 #define PAGE		4096ul
 #define NODES_MAX	8
@@ -51,14 +52,13 @@ static void hold_over(void)
 
 static volatile uint64_t *map(const char *device, unsigned long *pages)
 {
+	struct hk_info info = { .size = sizeof(info) };
 	int fd = open(device, O_RDWR);
-	struct stat st;
 	void *p;
 
-	if (fd < 0 || fstat(fd, &st))
+	if (fd < 0 || ioctl(fd, HK_IOC_INFO, &info))
 		die(device);
-	if (!*pages)
-		*pages = st.st_size / PAGE;
+	*pages = info.ram_bytes / PAGE;
 	p = mmap(NULL, *pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		die(device);
@@ -109,7 +109,7 @@ static int upgrade(unsigned int rounds, unsigned int n, char **device,
 		   unsigned int nodes)
 {
 	volatile uint64_t *ram[NODES_MAX];
-	unsigned long pages = 0, *gfn;
+	unsigned long pages, *gfn;
 	unsigned int i, round;
 
 	gfn = calloc(n, sizeof(*gfn));
@@ -172,7 +172,7 @@ static long used_pages(void)
 
 static int metadata(const char *device, unsigned long first, unsigned long n)
 {
-	unsigned long pages = 0, i;
+	unsigned long pages, i;
 	volatile uint64_t *ram;
 	long before, after;
 
