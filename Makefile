@@ -6,6 +6,7 @@
 # make check
 # make sim                              out/sim.json, plots in out/sim/
 # make explore                          the protocols, in sizes beyond make check
+# make bench                            figures, into out/bench.json
 #
 # Objects of different kernels do not mix: sources are copied to a directory per
 # kernel and built there.
@@ -52,6 +53,10 @@ sim:
 explore:
 	$(MAKE) -C selftests/explore check-long
 
+bench: bootstrap
+	@scripts/stage $(KERNEL)
+	@scripts/bench
+
 demo: bootstrap
 	@scripts/stage $(KERNEL)
 	@scripts/demo
@@ -60,4 +65,4 @@ clean:
 	rm -rf out/build-* out/bin out/obj out/selftests
 	$(MAKE) -C user clean
 
-.PHONY: all modules modules_install user bootstrap check sim explore demo clean
+.PHONY: all modules modules_install user bootstrap check sim explore bench demo clean

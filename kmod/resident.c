@@ -85,7 +85,7 @@ void hk_vcpu_ident_sync(struct hk_vcpu *hv, struct file *file)
 	hk_vcpus_bcast(hv->vm, HK_MSG_VCPU_IDENT, &ident, sizeof(ident));
 }
 
-static void stat_handoff(struct hk_vm *vm, u64 ns)
+static void stat_handoff(struct hk_vm *vm, u64 ns, u32 bytes)
 {
 	atomic64_t *min = &vm->stat[HK_STAT_HANDOFF_NS_MIN];
 	atomic64_t *max = &vm->stat[HK_STAT_HANDOFF_NS_MAX];
@@ -93,6 +93,7 @@ static void stat_handoff(struct hk_vm *vm, u64 ns)
 
 	hk_vm_count(vm, MOVES_OUT);
 	hk_vm_count_add(vm, HANDOFF_NS, ns);
+	hk_vm_count_add(vm, HANDOFF_BYTES, bytes);
 	while ((!old || ns < old) && !atomic64_try_cmpxchg(min, &old, ns))
 		;
 	old = atomic64_read(max);
@@ -123,6 +124,7 @@ int hk_vcpu_leave(struct hk_vcpu *hv, struct file *file, u16 to)
 	struct hk_wire_state *s;
 	struct hk_msg *msg;
 	u64 begin, cookie;
+	u32 bytes;
 	u16 asker;
 
 	hk_vcpu_want_take(hv, to, &asker, &cookie);
@@ -140,6 +142,7 @@ int hk_vcpu_leave(struct hk_vcpu *hv, struct file *file, u16 to)
 		goto err_cancel;
 	s = (struct hk_wire_state *)msg->body;
 	s->seq = cpu_to_le32(hv->res.seq + 1);
+	bytes = le32_to_cpu(msg->hdr.len);
 	if (hk_node_send(vm->node, to, msg)) {
 		snprintf(why, sizeof(why), "no link to node %u", to);
 		goto err_cancel;
@@ -152,7 +155,7 @@ int hk_vcpu_leave(struct hk_vcpu *hv, struct file *file, u16 to)
 		hk_vcpu_want_check(hv);
 		return -EBUSY;
 	}
-	stat_handoff(vm, ktime_get_ns() - begin);
+	stat_handoff(vm, ktime_get_ns() - begin, bytes);
 	hv->moves++;
 	hk_silence(hv, file);
 	hk_vcpu_move_ended(hv, asker, cookie, 0, "");

@@ -226,6 +226,7 @@ enum hk_vcpu_state {
  *	at the source
  * @HK_STAT_HANDOFF_NS_MIN: smallest
  * @HK_STAT_HANDOFF_NS_MAX: largest
+ * @HK_STAT_HANDOFF_BYTES: sum of the states of vCPUs handed off from here, bytes
  * @__HK_STAT_MAX: not one of them: their number with 0
  */
 enum hk_stat {
@@ -261,6 +262,7 @@ enum hk_stat {
 	HK_STAT_HANDOFF_NS,
 	HK_STAT_HANDOFF_NS_MIN,
 	HK_STAT_HANDOFF_NS_MAX,
+	HK_STAT_HANDOFF_BYTES,
 	__HK_STAT_MAX
 };
 

@@ -25,13 +25,13 @@ class Failed(Exception):
 class Console:
     """The guest's console: a thread collects what it prints, expect() waits."""
 
-    def __init__(self, drive, vm):
+    def __init__(self, drive, vm, host=1):
         self.text = ''
         self.pos = 0
         self.closed = False
         self.cond = threading.Condition()
         self.open = lambda: subprocess.Popen(
-            drive.command('exec', '-i', '1', 'i=0; while [ ! -S /run/%s.console ] '
+            drive.command('exec', '-i', host, 'i=0; while [ ! -S /run/%s.console ] '
                           '&& [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done; '
                           'exec socat STDIO UNIX-CONNECT:/run/%s.console' % (vm, vm)),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Handoff of a running vCPU, from its last instruction to its next.
+
+    host 1, origin                            host 2
+    moves (hkctl vcpu move), echo    ====
+    vCPU 1 <------------------ to and fro --> vCPU 1: bench spin
+
+The program on vCPU 1 does nothing but look at the TSC and notes when it jumps. The
+longest jump while a move was under way is the handoff. The error of the hosts'
+estimate of each other's TSC makes the way there longer by what it takes from the way
+back, so what counts is the mean of a pair."""
+
+import re
+
+import hkbench
+from hkdrive import need
+
+FIGURES = ['handoff_over_echo']
+MOVES = 4
+REPS = 6
+PAUSE_MS = 200
+# what a command takes at most, on the average, with the vCPU in its way
+MOVE_MS = 1300
+
+
+def tsc_offset(b):
+    """Guest's TSC minus that of host 1."""
+    text = b.drive.host(1, 'cat /sys/kernel/debug/kvm/*/vcpu0/tsc-offset')
+    need(len(text.split()) == 1, 'there is more than one guest on host 1')
+    return int(text)
+
+
+def pairs(b, guest, offset):
+    """A few moves there and back: ns of each pair's mean, bytes of a state."""
+    before = b.stats()
+    guest.con.send('taskset 2 bench spin %d' % (
+        (PAUSE_MS + MOVE_MS) * 2 * MOVES * b.khz // 1000000))
+    guest.con.expect(r'^BENCH spinning', 60)
+    text = b.drive.host(1, 'moves %s 1 1 2 %d %d' % (hkbench.VM, 2 * MOVES,
+                                                     PAUSE_MS))
+    at = guest.con.pos
+    m = guest.con.expect(r'^BENCH spun', 120)
+    gaps = [(int(x), int(y)) for x, y in re.findall(
+        r'^BENCH gap (\d+) (\d+)$', guest.con.text[at:m.start()], re.M)]
+    need(gaps, 'the program has seen no gap')
+    took = []
+    for a, z in re.findall(r'^move \d+ (\d+) (\d+)$', text, re.M):
+        inside = [g for t, g in gaps if int(a) + offset <= t <= int(z) + offset]
+        took.append(b.ns(max(inside)) if inside else None)
+    after = b.stats()
+    n = after['moves-out'] - before['moves-out']
+    need(n > 0, 'no vCPU has left host 1')
+    size = (after['handoff-bytes'] - before['handoff-bytes']) / n
+    both = [(x + y) / 2 for x, y in zip(took[::2], took[1::2]) if x and y]
+    need(both, 'of %d moves %d show no gap; gaps %s, moves %s' % (
+        len(took), took.count(None), gaps[:40], text))
+    return both, size
+
+
+def run(b):
+    guest = b.guest(2, '1,2')
+    offset = tsc_offset(b)
+    # the first ones bring the pages that the vCPU needs on either side
+    _, size = pairs(b, guest, offset)
+    took, echo = [], []
+    for _ in range(REPS):
+        ns, size = pairs(b, guest, offset)
+        took.append([t / 1000 for t in ns])
+        echo.append([t / 1000 for t in b.echo(32, length=int(size))])
+    b.figures['handoff_over_echo'] = hkbench.ratio(
+        took, echo, 'us', 'last instruction of the guest on one host to its next on '
+        'the other, mean of there and back',
+        'echo in the kernel, %d bytes each way' % size,
+        """A program that spins on the vCPU notes the jumps of the TSC; the longest
+        one within the time of the hkctl vcpu move. Echo of as many bytes as the state
+        in its message has; %d pairs of moves, 32 echoes, by turns.""" % MOVES,
+        None, state_bytes=int(size))

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ramdev - figures of guest RAM that need no guest: `make bench` runs it on a host
+ *
+ *	ramdev upgrade ROUNDS PAGES DEVICE DEVICE...
+ *		All nodes in one kernel. Time of the write by an owner whose page is
+ *		read by one other node, and by all others; lines of
+ *		"upgrade GFN WRITER SHARERS NS"; see upgrade_batch() below.
+ *
+ *	ramdev metadata DEVICE FIRST PAGES
+ *		Write PAGES pages from FIRST on, none of which was touched before, and
+ *		print how much more memory the host uses than these pages themselves
+ *		and what maps them into this process: "metadata PAGES BYTES".
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include "hyperkernel.h"
+
+#define PAGE		4096ul
+#define NODES_MAX	8
+/* Longer than a page is held for whoever got it: see hold_us in kmod/recall.c */
+#define HOLD_OVER_NS	40000000
+
+static void die(const char *what)
+{
+	fprintf(stderr, "ramdev: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+static void hold_over(void)
+{
+	struct timespec ts = { 0, HOLD_OVER_NS };
+
+	nanosleep(&ts, NULL);
+}
+
+static volatile uint64_t *map(const char *device, unsigned long *pages)
+{
+	struct hk_info info = { .size = sizeof(info) };
+	int fd = open(device, O_RDWR);
+	void *p;
+
+	if (fd < 0 || ioctl(fd, HK_IOC_INFO, &info))
+		die(device);
+	*pages = info.ram_bytes / PAGE;
+	p = mmap(NULL, *pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		die(device);
+	return p;
+}
+
+static volatile uint64_t *page(volatile uint64_t *ram, unsigned long gfn)
+{
+	return ram + gfn * PAGE / sizeof(*ram);
+}
+
+/*
+ * For every page and round: one node writes it and so owns it, SHARERS others read
+ * it, then the owner writes again and is timed. The case with one sharer and the one
+ * with all others as sharers take turns, page by page. The one sharer changes
+ * from round to round; so does the writer. PAGES are spread evenly over guest RAM, so
+ * homes are, too. It is printed which page it was; whoever reads that knows its home.
+ */
+static void upgrade_batch(volatile uint64_t **ram, unsigned int nodes,
+			  const unsigned long *gfn, unsigned int n,
+			  unsigned int round, unsigned int first)
+{
+	unsigned int i, k, writer, sharers;
+	uint64_t t;
+
+	for (i = 0; i < n; i++) {
+		writer = (round + i / 2) % nodes;
+		sharers = (i + first) % 2 ? nodes - 1 : 1;
+		*page(ram[writer], gfn[i]) = round + 1;
+		for (k = 0; k < sharers; k++)
+			(void)*page(ram[(writer + 1 + (k + round / nodes) %
+					 (nodes - 1)) % nodes], gfn[i]);
+	}
+	hold_over();
+	for (i = 0; i < n; i++) {
+		writer = (round + i / 2) % nodes;
+		sharers = (i + first) % 2 ? nodes - 1 : 1;
+		t = now_ns();
+		*page(ram[writer], gfn[i]) = round + 2;
+		t = now_ns() - t;
+		printf("upgrade %lu %u %u %llu\n", gfn[i], writer, sharers,
+		       (unsigned long long)t);
+	}
+	hold_over();
+}
+
+static int upgrade(unsigned int rounds, unsigned int n, char **device,
+		   unsigned int nodes)
+{
+	volatile uint64_t *ram[NODES_MAX];
+	unsigned long pages, *gfn;
+	unsigned int i, round;
+
+	gfn = calloc(n, sizeof(*gfn));
+	if (nodes < 3 || nodes > NODES_MAX || !gfn)
+		return 2;
+	for (i = 0; i < nodes; i++)
+		ram[i] = map(device[i], &pages);
+	for (i = 0; i < n; i++)
+		gfn[i] = pages / n * i + i % (pages / n);
+	for (round = 0; round < rounds; round++) {
+		upgrade_batch(ram, nodes, gfn, n, round, 0);
+		upgrade_batch(ram, nodes, gfn, n, round, 1);
+	}
+	return 0;
+}
+
+/* Sum of "NAME VALUE" lines that begin with @name */
+static long vmstat(const char *text, const char *name)
+{
+	const char *p = strstr(text, name);
+
+	if (!p)
+		die(name);
+	return strtol(p + strlen(name), NULL, 10);
+}
+
+static void slurp(const char *file, char *buf, size_t size)
+{
+	int fd = open(file, O_RDONLY);
+	ssize_t got = 0, len = 0;
+
+	if (fd < 0)
+		die(file);
+	while ((got = read(fd, buf + len, size - 1 - len)) > 0)
+		len += got;
+	close(fd);
+	buf[len] = 0;
+}
+
+/*
+ * Pages that are neither free, nor in lists of free pages of each CPU, nor page
+ * tables, nor page cache or a process's own.
+ */
+static long used_pages(void)
+{
+	static char text[1 << 16];
+	long used;
+	char *p;
+
+	slurp("/proc/vmstat", text, sizeof(text));
+	used = -vmstat(text, "nr_free_pages ");
+	used -= vmstat(text, "\nnr_page_table_pages ");
+	used -= vmstat(text, "\nnr_file_pages ");
+	used -= vmstat(text, "\nnr_anon_pages ");
+	slurp("/proc/zoneinfo", text, sizeof(text));
+	for (p = text; (p = strstr(p, " count: ")); p += 8)
+		used -= strtol(p + 8, NULL, 10);
+	return used;
+}
+
+static int metadata(const char *device, unsigned long first, unsigned long n)
+{
+	unsigned long pages, i;
+	volatile uint64_t *ram;
+	long before, after;
+
+	ram = map(device, &pages);
+	if (first + n > pages) {
+		fprintf(stderr, "ramdev: %s has %lu pages only\n", device, pages);
+		return 1;
+	}
+	used_pages();
+	/* counters of each CPU are folded once a second, or by this */
+	slurp("/proc/sys/vm/stat_refresh", (char[64]){ 0 }, 64);
+	before = used_pages();
+	for (i = first; i < first + n; i++)
+		*page(ram, i) = i;
+	slurp("/proc/sys/vm/stat_refresh", (char[64]){ 0 }, 64);
+	after = used_pages();
+	printf("metadata %lu %ld\n", n, (after - before - (long)n) * (long)PAGE);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc >= 5 && !strcmp(argv[1], "upgrade"))
+		return upgrade(strtoul(argv[2], NULL, 0), strtoul(argv[3], NULL, 0),
+			       argv + 4, argc - 4);
+	if (argc == 5 && !strcmp(argv[1], "metadata"))
+		return metadata(argv[2], strtoul(argv[3], NULL, 0),
+				strtoul(argv[4], NULL, 0));
+	fprintf(stderr, "usage: ramdev upgrade ROUNDS PAGES DEVICE DEVICE DEVICE...\n"
+		"       ramdev metadata DEVICE FIRST PAGES\n");
+	return 2;
+}
