@@ -55,10 +55,10 @@ def move_until(d, con, vcpu, pattern):
     """Hand a vCPU from host to host until the console says so; count it."""
     moved = 0
     done = None
+    targets = ' '.join(str(1 + i % HOSTS) for i in range(6))
     while not done:
-        t = 1 + (moved + 1) % HOSTS
         d.host(1, 'for t in %s; do hkctl vcpu move %s %d $t || exit; done' % (
-            ' '.join(str(1 + (t + i) % HOSTS) for i in range(6)), VM, vcpu))
+            targets, VM, vcpu))
         moved += 6
         try:
             done = con.expect(pattern, 1)
@@ -133,10 +133,11 @@ def main():
                        '^0-%d$' % last)
         with tap.test('CPU goes offline and comes back while it is handed over'):
             # each round is an INIT and a SIPI; the moves go on until the last one
-            con.send('c=/sys/devices/system/cpu; for i in 1 2 3 4 5 6; do '
-                     'echo 0 >$c/cpu%d/online && echo 1 >$c/cpu%d/online || break; '
-                     'done; echo "HOTPLUG $i $(cat $c/online)"' % (last, last))
-            moved = move_until(d, con, last, r'^HOTPLUG 6 0-%d$' % last)
+            con.send('c=/sys/devices/system/cpu; ok=0; for i in 1 2 3 4; do '
+                     'echo 0 >$c/cpu%d/online && echo 1 >$c/cpu%d/online && '
+                     'ok=$((ok+1)); done; echo "HOTPLUG $ok $(cat $c/online)"' % (
+                         last, last))
+            moved = move_until(d, con, last, r'^HOTPLUG 4 0-%d$' % last)
             print('# handed over %d times meanwhile' % moved)
         with tap.test('%d handoffs in a row under load' % MOVES):
             con.run('rm -f /tmp/stop; load.sh /tmp/stop /mnt >/tmp/load.out 2>&1 &')
