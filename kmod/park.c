@@ -152,8 +152,8 @@ static bool run_at_home(struct hk_vcpu *hv, struct file *file, long *ret)
 {
 	struct kvm_vcpu *vcpu = hv->vcpu;
 	struct kvm_run *run = vcpu->run;
-	u16 to = wanted(hv);
 	struct hk_msg *msg;
+	u16 to;
 
 	/* an exit that arrived while the vCPU was on its way home */
 	msg = pop_exit(hv);
@@ -162,6 +162,8 @@ static bool run_at_home(struct hk_vcpu *hv, struct file *file, long *ret)
 		hk_msg_free(msg);
 		return true;
 	}
+	hk_vcpu_hold(hv);
+	to = wanted(hv);
 	if (!to || hk_immediate_exit(run) || needs_vmm(vcpu)) {
 		*ret = hk_kvm_vcpu_ioctl(file, KVM_RUN, 0);
 		if (*ret != -EINTR || !hk_vcpu_eat_kick() ||

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <asm/apicdef.h>
 #include "../uapi/hyperkernel.h"
+#include "compat/hk_kvm.h"
 #include "vcpu.h"
 
 /**
@@ -25,6 +26,33 @@ bool hk_vcpu_attention(struct hk_vcpu *hv)
 	       hk_vm_dead(hv->vm);
 }
 
+static bool hold_over(struct hk_vcpu *hv)
+{
+	u16 to = READ_ONCE(hv->want);
+
+	return !atomic64_read(&hv->unaccepted) || READ_ONCE(hv->ident_check) ||
+	       (to && (READ_ONCE(hv->ready) & hk_node_bit(to))) ||
+	       hk_immediate_exit(hv->vcpu->run) || hk_vm_dead(hv->vm);
+}
+
+/**
+ * hk_vcpu_hold() - wait until the INITs and SIPIs that a vCPU has raised were accepted
+ * @hv: resident vCPU, its runner is current
+ *
+ * The wait ends early, and the next KVM_RUN does not enter the guest, when there is
+ * something else to do: a wish to move is not held up (the vCPU waits on where it
+ * goes), nor is a signal.
+ * Context: process, sleeps, interruptible.
+ */
+void hk_vcpu_hold(struct hk_vcpu *hv)
+{
+	if (!atomic64_read(&hv->unaccepted))
+		return;
+	wait_event_interruptible(hv->wq, hold_over(hv));
+	if (atomic64_read(&hv->unaccepted))
+		hk_vcpu_self_kick();
+}
+
 /**
  * hk_vcpu_enter() - KVM_RUN, once
  * @hv: resident vCPU, its runner is current
@@ -37,6 +65,7 @@ bool hk_vcpu_attention(struct hk_vcpu *hv)
  */
 long hk_vcpu_enter(struct hk_vcpu *hv, struct file *file)
 {
+	hk_vcpu_hold(hv);
 	if (hk_vcpu_attention(hv))
 		hk_vcpu_self_kick();
 	return hk_kvm_vcpu_ioctl(file, KVM_RUN, 0);
@@ -143,6 +172,8 @@ int hk_vcpu_leave(struct hk_vcpu *hv, struct file *file, u16 to)
 	s = (struct hk_wire_state *)msg->body;
 	s->seq = cpu_to_le32(hv->res.seq + 1);
 	bytes = le32_to_cpu(msg->hdr.len);
+	/* LEAVING: what would clear a bit is kept, and follows */
+	s->unaccepted = cpu_to_le64(atomic64_read(&hv->unaccepted));
 	if (hk_node_send(vm->node, to, msg)) {
 		snprintf(why, sizeof(why), "no link to node %u", to);
 		goto err_cancel;
@@ -157,6 +188,7 @@ int hk_vcpu_leave(struct hk_vcpu *hv, struct file *file, u16 to)
 	}
 	stat_handoff(vm, ktime_get_ns() - begin, bytes);
 	hv->moves++;
+	atomic64_set(&hv->unaccepted, 0);
 	hk_silence(hv, file);
 	hk_vcpu_move_ended(hv, asker, cookie, 0, "");
 	hk_vcpu_want_check(hv);
@@ -192,6 +224,7 @@ static struct hk_wire_ident ident_of_state(struct hk_vcpu *hv,
 void hk_vcpu_arrive(struct hk_vcpu *hv, struct file *file)
 {
 	char why[HK_REASON_MAX] = "";
+	struct hk_wire_state *s;
 	unsigned long flags;
 	struct hk_msg *msg;
 	int err;
@@ -210,7 +243,9 @@ void hk_vcpu_arrive(struct hk_vcpu *hv, struct file *file)
 		hk_silence(hv, file);
 		hk_vcpu_step(hv, HK_RES_EV_APPLY_FAILED, 0, 0, why);
 	} else {
-		hv->ident = ident_of_state(hv, (struct hk_wire_state *)msg->body);
+		s = (struct hk_wire_state *)msg->body;
+		hv->ident = ident_of_state(hv, s);
+		atomic64_set(&hv->unaccepted, le64_to_cpu(s->unaccepted));
 		hv->ident_stale = false;
 		hk_vcpu_step(hv, HK_RES_EV_APPLIED, 0, 0, NULL);
 		hv->moves++;

@@ -202,6 +202,23 @@ int hk_vcpu_attach(struct hk_vm *vm, struct kvm_vcpu *vcpu)
 }
 
 /**
+ * hk_vcpu_running() - the vCPU that this thread runs
+ * @vm: VM
+ * Context: any.
+ * Return: vCPU of @vm whose runner is current, or NULL.
+ */
+struct hk_vcpu *hk_vcpu_running(struct hk_vm *vm)
+{
+	struct hk_vcpus *vs = vm->vcpus;
+	u32 i;
+
+	for (i = 0; i < vs->nr; i++)
+		if (READ_ONCE(vs->v[i].runner) == current)
+			return &vs->v[i];
+	return NULL;
+}
+
+/**
  * hk_vcpus_walking() - does KVM fault in a page for a walk of the guest's tables?
  * @vm: VM
  * Context: the thread that faults.
@@ -209,13 +226,9 @@ int hk_vcpu_attach(struct hk_vm *vm, struct kvm_vcpu *vcpu)
  */
 bool hk_vcpus_walking(struct hk_vm *vm)
 {
-	struct hk_vcpus *vs = vm->vcpus;
-	u32 i;
+	struct hk_vcpu *hv = hk_vcpu_running(vm);
 
-	for (i = 0; i < vs->nr; i++)
-		if (READ_ONCE(vs->v[i].runner) == current)
-			return vs->v[i].walking;
-	return false;
+	return hv && hv->walking;
 }
 
 /**
@@ -389,108 +402,6 @@ struct hk_msg *hk_vcpu_msg(struct hk_vcpu *hv, u8 type, u16 node, gfp_t gfp)
 	return msg;
 }
 
-static void send_irq(struct hk_vcpu *hv, u16 to, const struct hk_irq *irq)
-{
-	struct hk_vm *vm = hv->vm;
-	struct hk_wire_irq *body;
-	struct hk_msg *msg;
-
-	msg = hk_msg_alloc(HK_MSG_VCPU_IRQ, vm->id, sizeof(*body),
-			   GFP_ATOMIC | __GFP_NOWARN);
-	if (!msg) {
-		hk_vm_kill(vm, true, "out of memory for an interrupt of vCPU %u",
-			   hv->index);
-		return;
-	}
-	body = (struct hk_wire_irq *)msg->body;
-	body->vcpu = cpu_to_le32(hv->index);
-	body->mode = cpu_to_le16(irq->mode);
-	body->vector = irq->vector;
-	body->level = irq->level;
-	body->trig = irq->trig;
-	hk_node_send(vm->node, to, msg);
-	hk_vm_count(vm, IRQ_SENT);
-}
-
-static int keep_irq(struct hk_vcpu *hv, const struct hk_irq *irq)
-{
-	hk_vm_count(hv->vm, IRQ_QUEUED);
-	if (!hk_pending_add(&hv->pend, irq))
-		hk_vm_kill(hv->vm, true,
-			   "vCPU %u: interrupt of unknown mode 0x%x during a handoff",
-			   hv->index, irq->mode);
-	return 1;
-}
-
-/**
- * hk_vcpu_on_irq() - KVM is about to accept an interrupt for a local LAPIC
- * @hv: vCPU whose LAPIC it is
- * @irq: interrupt
- * @deliver: the original, to be called with @data when the vCPU lives here
- * @data: for @deliver
- *
- * The lock is held over "look where it lives" and "deliver": a handoff flips
- * residency under the same lock, so no interrupt is delivered to a LAPIC whose
- * content has already been captured.
- * Context: any, interrupts maybe off.
- * Return: what @deliver returned; 1 (accepted) when the interrupt was kept, sent on or
- * means nothing.
- */
-int hk_vcpu_on_irq(struct hk_vcpu *hv, const struct hk_irq *irq,
-		   int (*deliver)(void *data), void *data)
-{
-	unsigned long flags;
-	int ret = 1;
-
-	raw_spin_lock_irqsave(&hv->lock, flags);
-	/* a guest can write any mode to its ICR: what means nothing ends here */
-	if (hv->res.state != HK_RES_HERE && !hk_irq_carried(irq->mode))
-		goto out;
-	switch ((enum hk_res_state)hv->res.state) {
-	case HK_RES_HERE:
-		ret = deliver(data);
-		break;
-	case HK_RES_LEAVING:
-	case HK_RES_ARRIVING:
-		ret = keep_irq(hv, irq);
-		break;
-	case HK_RES_AWAY:
-	case HK_RES_NR:
-		send_irq(hv, hv->res.node, irq);
-		break;
-	}
-out:
-	raw_spin_unlock_irqrestore(&hv->lock, flags);
-	return ret;
-}
-
-static void recv_irq(struct hk_vcpu *hv, const struct hk_wire_irq *w)
-{
-	struct hk_irq irq = {
-		.mode = le16_to_cpu(w->mode), .vector = w->vector,
-		.level = w->level, .trig = w->trig,
-	};
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&hv->lock, flags);
-	switch ((enum hk_res_state)hv->res.state) {
-	case HK_RES_HERE:
-		hk_vm_count(hv->vm, IRQ_RECV);
-		if (hv->vcpu)
-			hk_kvm_accept_irq(hv->vcpu, &irq);
-		break;
-	case HK_RES_LEAVING:
-	case HK_RES_ARRIVING:
-		keep_irq(hv, &irq);
-		break;
-	case HK_RES_AWAY:
-	case HK_RES_NR:
-		send_irq(hv, hv->res.node, &irq);
-		break;
-	}
-	raw_spin_unlock_irqrestore(&hv->lock, flags);
-}
-
 static void tell_taken(struct hk_vcpu *hv)
 {
 	struct hk_wire_vcpu body = {
@@ -536,6 +447,7 @@ unsigned int hk_vcpu_step(struct hk_vcpu *hv, enum hk_res_event ev, u16 peer,
 	unsigned int act = 0;
 	struct hk_irq irq;
 	unsigned long flags;
+	u64 waiters = 0;
 	u16 source;
 	int err;
 
@@ -547,9 +459,10 @@ unsigned int hk_vcpu_step(struct hk_vcpu *hv, enum hk_res_event ev, u16 peer,
 		return HK_STEP_BAD;
 	}
 	if (act & HK_RES_ACT_INJECT)
-		while (hk_pending_next(&hv->pend, &irq))
-			if (hv->vcpu)
-				hk_kvm_accept_irq(hv->vcpu, &irq);
+		while (hk_pending_next(&hv->pend, &irq)) {
+			hk_irq_accept(hv, &irq);
+			waiters |= irq.waiters;
+		}
 	if (act & HK_RES_ACT_TELL_TAKEN)
 		tell_taken(hv);
 	if (act & HK_RES_ACT_TELL_REFUSED) {
@@ -560,10 +473,11 @@ unsigned int hk_vcpu_step(struct hk_vcpu *hv, enum hk_res_event ev, u16 peer,
 	}
 	if (act & HK_RES_ACT_FORWARD)
 		while (hk_pending_next(&hv->pend, &irq))
-			send_irq(hv, hv->res.node, &irq);
+			hk_irq_send(hv, hv->res.node, &irq);
 	raw_spin_unlock_irqrestore(&hv->lock, flags);
 	if (act & HK_RES_ACT_WAKE)
 		wake_up_all(&hv->wq);
+	hk_irq_accepted(hv, waiters);
 	return act;
 }
 
@@ -750,7 +664,7 @@ int hk_vcpus_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why)
 		hk_vcpu_recv_moved(hv, (void *)msg->body);
 		break;
 	case HK_MSG_VCPU_IRQ:
-		recv_irq(hv, (void *)msg->body);
+		hk_irq_recv(hv, (void *)msg->body);
 		break;
 	case HK_MSG_VCPU_EXIT:
 	case HK_MSG_VCPU_EXIT_DONE:
@@ -782,24 +696,17 @@ out:
  */
 void hk_vm_on_apic_map(struct hk_vm *vm, struct kvm *kvm)
 {
-	struct hk_vcpus *vs = vm->vcpus;
+	struct hk_vcpu *hv = hk_vcpu_running(vm);
 	unsigned long flags;
-	u32 i;
 
-	for (i = 0; i < vs->nr; i++) {
-		struct hk_vcpu *hv = &vs->v[i];
-
-		if (READ_ONCE(hv->runner) != current)
-			continue;
-		raw_spin_lock_irqsave(&hv->lock, flags);
-		if (hv->res.state == HK_RES_HERE && hv->vcpu &&
-		    hv->vcpu->kvm == kvm) {
-			hv->ident_check = true;
-			hk_vcpu_self_kick();
-		}
-		raw_spin_unlock_irqrestore(&hv->lock, flags);
+	if (!hv)
 		return;
+	raw_spin_lock_irqsave(&hv->lock, flags);
+	if (hv->res.state == HK_RES_HERE && hv->vcpu && hv->vcpu->kvm == kvm) {
+		hv->ident_check = true;
+		hk_vcpu_self_kick();
 	}
+	raw_spin_unlock_irqrestore(&hv->lock, flags);
 }
 
 /**

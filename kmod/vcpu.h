@@ -56,6 +56,12 @@ struct hk_vcpu {
 	struct kvm_vcpu *vcpu;
 	/** @runner: thread that may be kicked, NULL while there is none */
 	struct task_struct *runner;
+	/**
+	 * @unaccepted: vCPUs that have yet to accept an INIT or SIPI which this one
+	 * raised, a bit each: it does not run on before. Set by the runner, cleared
+	 * where it is resident; travels with its state
+	 */
+	atomic64_t unaccepted;
 	/** @ready: nodes that can take this vCPU */
 	u64 ready;
 	/** @walking: KVM serves a fault of a page-table walk; the runner's own */
@@ -184,6 +190,7 @@ struct hk_vcpus {
 
 /* vcpu.c */
 struct hk_vcpu *hk_vcpu_of(struct hk_vm *vm, struct kvm_vcpu *vcpu);
+struct hk_vcpu *hk_vcpu_running(struct hk_vm *vm);
 int hk_vcpu_attach(struct hk_vm *vm, struct kvm_vcpu *vcpu);
 void hk_vcpu_kick(struct hk_vcpu *hv);
 bool hk_vcpu_eat_kick(void);
@@ -194,6 +201,12 @@ struct hk_msg *hk_vcpu_msg(struct hk_vcpu *hv, u8 type, u16 node, gfp_t gfp);
 void hk_vcpu_kick_locked(struct hk_vcpu *hv);
 unsigned int hk_vcpu_step(struct hk_vcpu *hv, enum hk_res_event ev, u16 peer,
 			  u32 seq, const char *text);
+
+/* irq.c */
+void hk_irq_send(struct hk_vcpu *hv, u16 to, const struct hk_irq *irq);
+void hk_irq_accept(struct hk_vcpu *hv, const struct hk_irq *irq);
+void hk_irq_accepted(struct hk_vcpu *hv, u64 waiters);
+void hk_irq_recv(struct hk_vcpu *hv, const struct hk_wire_irq *w);
 
 /* move.c */
 void hk_vcpu_want_take(struct hk_vcpu *hv, u16 to, u16 *asker, u64 *cookie);
@@ -207,6 +220,7 @@ void hk_vcpu_recv_moved(struct hk_vcpu *hv, const struct hk_wire_vcpu *w);
 
 /* resident.c */
 bool hk_vcpu_attention(struct hk_vcpu *hv);
+void hk_vcpu_hold(struct hk_vcpu *hv);
 int hk_vcpu_leave(struct hk_vcpu *hv, struct file *file, u16 to);
 void hk_vcpu_arrive(struct hk_vcpu *hv, struct file *file);
 void hk_vcpu_ident_sync(struct hk_vcpu *hv, struct file *file);

@@ -65,6 +65,7 @@ struct hk_wire_vcpu {
  * @level: asserted
  * @trig: level-triggered
  * @reserved: zero
+ * @waiters: INIT, SIPI: vCPUs to be sent HK_DM_ACCEPTED when a LAPIC has it
  */
 struct hk_wire_irq {
 	__le32 vcpu;
@@ -73,6 +74,7 @@ struct hk_wire_irq {
 	__u8 level;
 	__u8 trig;
 	__u8 reserved[7];
+	__le64 waiters;
 };
 
 /**
@@ -142,6 +144,7 @@ struct hk_wire_exit {
  * @xsave_len: up to HK_STATE_XSAVE_MAX
  * @mp_state: KVM_GET_MP_STATE
  * @reserved: zero
+ * @unaccepted: vCPUs that have yet to accept an INIT or SIPI of this one
  * @events: KVM_GET_VCPU_EVENTS
  * @regs: KVM_GET_REGS
  * @sregs: KVM_GET_SREGS2
@@ -158,6 +161,7 @@ struct hk_wire_state {
 	__le32 xsave_len;
 	struct kvm_mp_state mp_state;
 	__le32 reserved;
+	__le64 unaccepted;
 	struct kvm_vcpu_events events;
 	struct kvm_regs regs;
 	struct kvm_sregs2 sregs;
@@ -168,7 +172,7 @@ struct hk_wire_state {
 
 static_assert(sizeof(struct hk_wire_config) == 16);
 static_assert(sizeof(struct hk_wire_vcpu) == 24 + HK_REASON_MAX);
-static_assert(sizeof(struct hk_wire_irq) == 16);
+static_assert(sizeof(struct hk_wire_irq) == 24);
 static_assert(sizeof(struct hk_wire_ident) == 32);
 static_assert(sizeof(struct hk_wire_exit) == 48 + HK_EXIT_UNION);
 static_assert(sizeof(struct hk_wire_state) % 8 == 0);

@@ -32,10 +32,17 @@ bool hk_pending_add(struct hk_pending *p, const struct hk_irq *irq)
 			return true;
 		p->init = 1;
 		p->sipi = 0;
+		/* a SIPI that is void is accepted when what made it so is */
+		p->init_waiters |= p->sipi_waiters | irq->waiters;
+		p->sipi_waiters = 0;
 		return true;
 	case HK_DM_STARTUP:
 		p->sipi = 1;
 		p->sipi_vector = irq->vector;
+		p->sipi_waiters |= irq->waiters;
+		return true;
+	case HK_DM_ACCEPTED:
+		p->accepted |= (u64)1 << (irq->vector % 64);
 		return true;
 	}
 	return false;
@@ -67,12 +74,16 @@ bool hk_pending_next(struct hk_pending *p, struct hk_irq *irq)
 	if (p->init) {
 		p->init = 0;
 		irq->mode = HK_DM_INIT;
+		irq->waiters = p->init_waiters;
+		p->init_waiters = 0;
 		return true;
 	}
 	if (p->sipi) {
 		p->sipi = 0;
 		irq->mode = HK_DM_STARTUP;
 		irq->vector = p->sipi_vector;
+		irq->waiters = p->sipi_waiters;
+		p->sipi_waiters = 0;
 		return true;
 	}
 	if (p->nmi) {
@@ -83,6 +94,12 @@ bool hk_pending_next(struct hk_pending *p, struct hk_irq *irq)
 	if (p->smi) {
 		p->smi = 0;
 		irq->mode = HK_DM_SMI;
+		return true;
+	}
+	if (p->accepted) {
+		irq->vector = __builtin_ctzll(p->accepted);
+		irq->mode = HK_DM_ACCEPTED;
+		p->accepted &= p->accepted - 1;
 		return true;
 	}
 	irq->mode = HK_DM_FIXED;

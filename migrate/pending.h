@@ -16,6 +16,11 @@
 #define HK_DM_NMI	0x400
 #define HK_DM_INIT	0x500
 #define HK_DM_STARTUP	0x600
+/*
+ * Ours, no LAPIC knows it and no ICR can hold it: vCPU @vector has accepted an INIT
+ * or SIPI that the receiver of this raised. It finds its receiver as interrupts do.
+ */
+#define HK_DM_ACCEPTED	0x800
 
 /**
  * struct hk_irq - one interrupt as __apic_accept_irq() takes it
@@ -23,12 +28,15 @@
  * @vector: 0 to 255
  * @level: asserted
  * @trig: level-triggered
+ * @waiters: vCPUs that raised it and do not run on before it has been accepted, a
+ *	bit each; hk_irq_ordered() only
  */
 struct hk_irq {
 	u16 mode;
 	u8 vector;
 	u8 level;
 	u8 trig;
+	u64 waiters;
 };
 
 /**
@@ -40,10 +48,16 @@ struct hk_irq {
  * @init: an INIT; what came before it is void
  * @sipi: a SIPI
  * @sipi_vector: its vector
+ * @init_waiters: who waits for @init, or for a SIPI that it made void
+ * @sipi_waiters: who waits for @sipi
+ * @accepted: vCPUs that have accepted an INIT or SIPI of this one, a bit each
  */
 struct hk_pending {
 	u64 edge[4];
 	u64 lvl[4];
+	u64 init_waiters;
+	u64 sipi_waiters;
+	u64 accepted;
 	u8 nmi;
 	u8 smi;
 	u8 init;
@@ -67,9 +81,23 @@ static inline bool hk_irq_carried(u16 mode)
 	case HK_DM_NMI:
 	case HK_DM_INIT:
 	case HK_DM_STARTUP:
+	case HK_DM_ACCEPTED:
 		return true;
 	}
 	return false;
+}
+
+/**
+ * hk_irq_ordered() - must it be accepted before whoever raised it goes on?
+ * @irq: interrupt
+ *
+ * INIT and SIPI: in the wrong order the vCPU does not start, or starts too early. An
+ * INIT that is deasserted is nothing.
+ */
+static inline bool hk_irq_ordered(const struct hk_irq *irq)
+{
+	return irq->mode == HK_DM_STARTUP ||
+	       (irq->mode == HK_DM_INIT && (!irq->trig || irq->level));
 }
 
 /**
@@ -85,7 +113,7 @@ bool hk_pending_add(struct hk_pending *p, const struct hk_irq *irq);
  * @p: set
  * @irq: out
  *
- * INIT, then SIPI, NMI, SMI, then vectors from the highest down.
+ * INIT, then SIPI, NMI, SMI, ACCEPTED, then vectors from the highest down.
  * Return: false when there is none left.
  */
 bool hk_pending_next(struct hk_pending *p, struct hk_irq *irq);

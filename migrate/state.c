@@ -12,6 +12,7 @@
 #include <string.h>
 #define le16_to_cpu(x) le16toh(x)
 #define le32_to_cpu(x) le32toh(x)
+#define le64_to_cpu(x) le64toh(x)
 #endif
 #include "../dsm/types.h"
 #include "../uapi/hyperkernel.h"
@@ -69,7 +70,14 @@ static const char *check_config(const struct hk_wire_config *c, u32 len,
 	return "config kind";
 }
 
-static const char *check_state(const struct hk_wire_state *s, u32 len)
+/* a set of vCPUs */
+static bool beyond(u64 set, u32 nr_vcpus)
+{
+	return nr_vcpus < 64 && set >> nr_vcpus;
+}
+
+static const char *check_state(const struct hk_wire_state *s, u32 len,
+			       u32 nr_vcpus)
 {
 	u32 msrs = le32_to_cpu(s->nr_msrs), xsave = le32_to_cpu(s->xsave_len);
 
@@ -79,7 +87,8 @@ static const char *check_state(const struct hk_wire_state *s, u32 len)
 		return "state size";
 	if (s->reserved)
 		return "reserved";
-	return NULL;
+	return beyond(le64_to_cpu(s->unaccepted), nr_vcpus) ? "waits for no such vCPU" :
+							      NULL;
 }
 
 static const char *check_exit(const struct hk_wire_exit *e, u32 len)
@@ -136,12 +145,23 @@ static const char *check_exit_run(const struct hk_wire_exit *e)
 	return NULL;
 }
 
-static const char *check_irq(const struct hk_wire_irq *i)
+static const char *check_irq(const struct hk_wire_irq *i, u32 nr_vcpus)
 {
+	const struct hk_irq irq = {
+		.mode = le16_to_cpu(i->mode), .level = i->level, .trig = i->trig,
+	};
+
 	if (i->level > 1 || i->trig > 1 ||
 	    !all_zero(i->reserved, sizeof(i->reserved)))
 		return "irq flags";
-	return hk_irq_carried(le16_to_cpu(i->mode)) ? NULL : "irq mode";
+	if (!hk_irq_carried(irq.mode))
+		return "irq mode";
+	if (irq.mode == HK_DM_ACCEPTED && i->vector >= nr_vcpus)
+		return "irq accepted by no such vCPU";
+	if (i->waiters && (!hk_irq_ordered(&irq) ||
+			   beyond(le64_to_cpu(i->waiters), nr_vcpus)))
+		return "irq waiters";
+	return NULL;
 }
 
 static const char *check_vcpu(const struct hk_wire_vcpu *v)
@@ -214,7 +234,7 @@ int hk_vcpu_msg_check(u8 type, const void *body, u32 len, u32 nr_vcpus,
 	}
 	switch (type) {
 	case HK_MSG_VCPU_STATE:
-		*why = check_state(body, len);
+		*why = check_state(body, len, nr_vcpus);
 		break;
 	case HK_MSG_VCPU_EXIT:
 		*why = check_exit(body, len) ?: check_exit_run(body);
@@ -226,7 +246,7 @@ int hk_vcpu_msg_check(u8 type, const void *body, u32 len, u32 nr_vcpus,
 		if (len != least)
 			*why = "too long";
 		else if (type == HK_MSG_VCPU_IRQ)
-			*why = check_irq(body);
+			*why = check_irq(body, nr_vcpus);
 		else if (type != HK_MSG_VCPU_IDENT)
 			*why = check_vcpu(body);
 	}

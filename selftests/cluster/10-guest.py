@@ -51,6 +51,22 @@ def guest_test(con, cmd, want, timeout=400):
     return text
 
 
+def move_until(d, con, vcpu, pattern):
+    """Hand a vCPU from host to host until the console says so; count it."""
+    moved = 0
+    done = None
+    targets = ' '.join(str(1 + i % HOSTS) for i in range(6))
+    while not done:
+        d.host(1, 'for t in %s; do hkctl vcpu move %s %d $t || exit; done' % (
+            targets, VM, vcpu))
+        moved += 6
+        try:
+            done = con.expect(pattern, 1)
+        except hkdrive.Failed:
+            need(moved < 3000, 'the guest does not get on: ' + con.text[-300:])
+    return moved
+
+
 def used_mib(d, n):
     node = d.json(n, 'node show')[0]
     return node['used-pages'] / 256
@@ -115,6 +131,14 @@ def main():
                        'for i in 1 2 3; do echo 0 >$c && echo 1 >$c || exit; done; '
                        'cat /sys/devices/system/cpu/online' % last,
                        '^0-%d$' % last)
+        with tap.test('CPU goes offline and comes back while it is handed over'):
+            # each round is an INIT and a SIPI; the moves go on until the last one
+            con.send('c=/sys/devices/system/cpu; ok=0; for i in 1 2 3 4; do '
+                     'echo 0 >$c/cpu%d/online && echo 1 >$c/cpu%d/online && '
+                     'ok=$((ok+1)); done; echo "HOTPLUG $ok $(cat $c/online)"' % (
+                         last, last))
+            moved = move_until(d, con, last, r'^HOTPLUG 4 0-%d$' % last)
+            print('# handed over %d times meanwhile' % moved)
         with tap.test('%d handoffs in a row under load' % MOVES):
             con.run('rm -f /tmp/stop; load.sh /tmp/stop /mnt >/tmp/load.out 2>&1 &')
             # vCPU after vCPU, each to the next host, as fast as they go

@@ -47,16 +47,17 @@ run 1 "3 nodes, links without order: noticed" -n 3 -u
 prog=walk
 run 0 "63 nodes at random" 300000 1
 # where a vCPU lives: -w moves wished for at once, -i interrupts under way, -c of
-# which kinds, -f how far nodes may be behind; -s: SIPI right behind its INIT, which
-# a handoff may overtake (known, see Documentation/residency.rst)
+# which kinds, -f how far nodes may be behind, -r who raises INIT and SIPI
 prog=residency
-run 0 "vCPU: 2 nodes, all interrupts" -n 2 -w 2 -i 3 -c 31 -f 3
-run 0 "vCPU: 3 nodes, all interrupts" -n 3 -w 2 -i 2 -c 31 -f 0
+run 0 "vCPU: 2 nodes, all interrupts" -n 2 -w 2 -i 3 -c 63 -f 3
+run 0 "vCPU: 3 nodes, all interrupts" -n 3 -w 2 -i 2 -c 63 -f 0
 run 0 "vCPU: 3 nodes, late news" -n 3 -w 2 -i 2 -f 1
 run 0 "vCPU: 3 nodes, late news, NMI" -n 3 -i 2 -c 4 -f 2
 run 0 "vCPU: 4 nodes, two moves at once" -n 4 -w 2 -f 0
 run 0 "vCPU: 4 nodes, late news" -n 4 -f 1
-run 1 "vCPU: SIPI right behind its INIT: overtakes it" -n 2 -i 2 -c 24 -s
+run 0 "vCPU: SIPI right behind its INIT" -n 3 -w 2 -i 2 -c 24 -f 1
+run 0 "vCPU: 2 nodes, INIT and SIPI of two" -n 2 -w 2 -i 3 -c 24 -r 2 -f 3
+run 0 "vCPU: 3 nodes, INIT and SIPI of two" -n 3 -i 2 -c 24 -r 2 -f 1
 # nodes that die: -L how many, -M homes that live may move, -k the work of a step
 # takes time, -r requests under way at once, -f faults at all, -z who is declared
 # dead goes on all the same
@@ -87,7 +88,8 @@ if [ "$2" = long ]; then
 	prog=walk
 	run 0 "63 nodes at random, longer" 3000000 2
 	prog=residency
-	run 0 "vCPU: 3 nodes, late news, all interrupts" -n 3 -i 2 -c 31 -f 1
+	run 0 "vCPU: 3 nodes, late news, all interrupts" -n 3 -i 2 -c 63 -f 1
+	run 0 "vCPU: 3 nodes, late news, INIT and SIPI of two" -n 3 -w 2 -i 2 -c 24 -r 2 -f 1
 	run 0 "vCPU: 4 nodes, later news" -n 4 -f 2
 	run 0 "vCPU: 4 nodes, late news, two moves" -n 4 -w 2 -f 1
 	prog=litmus

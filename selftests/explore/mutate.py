@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 DSM = HERE.parent.parent / "dsm"
 MIGRATE = HERE.parent.parent / "migrate"
 RUNS = (["-n", "2"], ["-n", "3"], ["-n", "3", "-l"])
-RES_RUNS = (["-n", "2", "-w", "2", "-i", "2", "-c", "31"],
+RES_RUNS = (["-n", "2", "-w", "2", "-i", "2", "-c", "63", "-r", "2"],
             ["-n", "3", "-w", "2", "-i", "2", "-f", "1"])
 LOSS_RUNS = (["-n", "2", "-k"], ["-n", "3", "-M", "-w"],
              ["-n", "4", "-L", "2", "-f", "1", "-M", "-w"],
@@ -340,7 +340,23 @@ MUTATIONS = [
      ("		irq->vector = p->sipi_vector;\n", "")),
     ("trigger mode of the first one counts", "unit", "pending.c",
      ("			p->edge[irq->vector / 64] &= ~((u64)1 << (irq->vector % 64));\n", "")),
+    ("nobody waits for a kept INIT", "explore", "pending.c",
+     ("		p->init_waiters |= p->sipi_waiters | irq->waiters;\n", "		p->init_waiters |= p->sipi_waiters;\n")),
+    ("nobody waits for a kept SIPI", "explore", "pending.c",
+     ("		p->sipi_waiters |= irq->waiters;\n", "")),
+    ("who waits for a void SIPI waits for ever", "explore", "pending.c",
+     ("p->sipi_waiters | irq->waiters;", "irq->waiters;")),
+    ("INIT is waited for by the last one only", "explore", "pending.c",
+     ("p->init_waiters |= p->sipi_waiters | irq->waiters;", "p->init_waiters = p->sipi_waiters | irq->waiters;")),
+    ("SIPI is waited for by the last one only", "explore", "pending.c",
+     ("		p->sipi_waiters |= irq->waiters;\n", "		p->sipi_waiters = irq->waiters;\n")),
+    ("ACCEPTED lost", "explore", "pending.c",
+     ("		p->accepted |= (u64)1 << (irq->vector % 64);\n", "")),
+    ("one ACCEPTED only", "unit", "pending.c",
+     ("		p->accepted &= p->accepted - 1;\n", "		p->accepted = 0;\n")),
     # what kmod does around it
+    ("raiser of INIT runs on before it was accepted", "explore", "model.res",
+     ("	if (r->waits)\n		return false;\n", "")),
     ("refusal at once is not told", "explore", "model.res",
      ("			return put(w, self, from, no);\n", "			(void)no;\n			return NULL;\n")),
     ("LEAVING delivers to its LAPIC", "explore", "model.res",

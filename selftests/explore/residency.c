@@ -20,15 +20,16 @@ struct config cfg;
 unsigned int queue_seen;
 
 static const char * const class_names[CL_NR] = {
-	"edge interrupt", "level interrupt", "NMI", "INIT", "SIPI",
+	"edge interrupt", "level interrupt", "NMI", "INIT", "SIPI", "ACCEPTED",
 };
 
 static const struct hk_irq class_irq[CL_NR] = {
-	[CL_EDGE] = { HK_DM_FIXED, 0x31, 1, 0 },
-	[CL_LEVEL] = { HK_DM_LOWEST, 0xe7, 1, 1 },
-	[CL_NMI] = { HK_DM_NMI, 0, 1, 0 },
-	[CL_INIT] = { HK_DM_INIT, 0, 1, 0 },
-	[CL_SIPI] = { HK_DM_STARTUP, 0x9a, 1, 0 },
+	[CL_EDGE] = { .mode = HK_DM_FIXED, .vector = 0x31, .level = 1 },
+	[CL_LEVEL] = { .mode = HK_DM_LOWEST, .vector = 0xe7, .level = 1, .trig = 1 },
+	[CL_NMI] = { .mode = HK_DM_NMI, .level = 1 },
+	[CL_INIT] = { .mode = HK_DM_INIT, .level = 1 },
+	[CL_SIPI] = { .mode = HK_DM_STARTUP, .vector = 0x9a, .level = 1 },
+	[CL_ACCEPTED] = { .mode = HK_DM_ACCEPTED, .vector = 0x3f, .level = 1 },
 };
 
 static int class_of(const struct hk_irq *irq)
@@ -51,9 +52,34 @@ static unsigned int bits(unsigned int set)
 	return __builtin_popcount(set);
 }
 
+static bool named(unsigned int class)
+{
+	return class == CL_INIT || class == CL_SIPI;
+}
+
 static unsigned int tokens_of(unsigned int class, u8 tokens)
 {
-	return class >= CL_INIT ? bits(tokens) : tokens;
+	return named(class) ? bits(tokens) : tokens;
+}
+
+/* What has been raised and has not come to a LAPIC has somebody who waits for it */
+static u64 waiters_of(unsigned int class, u8 tokens)
+{
+	u64 set = 0;
+	unsigned int r;
+
+	for (r = 0; named(class) && r < RAISERS_MAX; r++)
+		if (tokens >> r * RAISER_TOKENS & ((1 << RAISER_TOKENS) - 1))
+			set |= 1 << r;
+	return set;
+}
+
+static struct hk_irq irq_of(unsigned int class, u8 tokens)
+{
+	struct hk_irq irq = class_irq[class];
+
+	irq.waiters = waiters_of(class, tokens);
+	return irq;
 }
 
 static const char *put(struct world *w, u16 from, u16 to, struct cell cell)
@@ -85,20 +111,27 @@ static struct cell get(struct world *w, u16 from, u16 to)
 /* A LAPIC gets an interrupt; the guest may take it at once */
 static const char *accept_irq(struct world *w, u16 self, int class, u8 tokens)
 {
+	unsigned int i;
+
 	if (w->n[self].res.state != HK_RES_HERE)
 		return "interrupt for a LAPIC that is not the vCPU's";
-	if (class < CL_INIT)
+	if (!named(class))
 		return NULL;
-	while (tokens) {
-		if (!(tokens >> w->taken & 1))
-			return "INIT and SIPI come out of order";
-		tokens &= ~(1 << w->taken++);
-	}
-	/* the next one begins again */
-	if (w->taken == w->raised && !(w->raised & 1)) {
-		w->raiser = 0;
-		w->raised = 0;
-		w->taken = 0;
+	for (i = 0; i < cfg.raisers; i++) {
+		struct raiser *r = &w->r[i];
+		u8 own = tokens >> i * RAISER_TOKENS & ((1 << RAISER_TOKENS) - 1);
+
+		while (own) {
+			if (!(own >> r->taken & 1))
+				return "INIT and SIPI come out of order";
+			own &= ~(1 << r->taken++);
+		}
+		/* hk_irq_accepted() */
+		if (waiters_of(class, tokens) >> i & 1)
+			r->waits = 0;
+		/* the next one begins again */
+		if (r->taken == r->raised && !(r->raised & 1))
+			*r = (struct raiser){ .waits = r->waits };
 	}
 	return NULL;
 }
@@ -107,11 +140,12 @@ static const char *accept_irq(struct world *w, u16 self, int class, u8 tokens)
 static const char *keep(struct world *w, u16 self, int class, u8 tokens)
 {
 	u8 most = class == CL_NMI ? 2 : 1;
+	struct hk_irq irq = irq_of(class, tokens);
 	struct node *n = &w->n[self];
 
-	if (!hk_pending_add(&n->pend, &class_irq[class]))
+	if (!hk_pending_add(&n->pend, &irq))
 		return "interrupt that cannot be kept";
-	if (class < CL_INIT) {
+	if (!named(class)) {
 		n->kept[class] += tokens;
 		/* the same vector merges, of NMIs two count */
 		if (n->kept[class] > most)
@@ -161,6 +195,8 @@ static const char *empty(struct world *w, u16 self, bool forward)
 		tokens = n->kept[class];
 		if (class == CL_NMI && n->pend.nmi)
 			tokens = 1;
+		if (irq.waiters != waiters_of(class, tokens))
+			return "somebody waits for ever, or too short";
 		n->kept[class] -= tokens;
 		bad = forward ? send_irq(w, self, class, tokens) :
 				accept_irq(w, self, class, tokens);
@@ -275,13 +311,16 @@ static bool in_recall(const struct world *w, u16 self)
 	return self == ORIGIN && w->recall;
 }
 
-static const char *raise_irq(struct world *w, u16 self, int class)
+/* hk_vcpu_on_irq() */
+static const char *raise_irq(struct world *w, u16 self, int class, u8 raiser)
 {
+	struct raiser *r = &w->r[raiser];
 	u8 tokens = 1;
 
-	if (class >= CL_INIT) {
-		tokens = 1 << w->raised++;
-		w->raiser = self;
+	if (named(class)) {
+		tokens = 1 << (raiser * RAISER_TOKENS + r->raised++);
+		if (w->n[self].res.state != HK_RES_HERE)
+			r->waits = 1;
 	}
 	return on_irq(w, self, class, tokens);
 }
@@ -304,7 +343,7 @@ const char *world_apply(struct world *w, const struct happening *h)
 		w->recall = 0;
 		return NULL;
 	case DO_RAISE:
-		return raise_irq(w, h->node, h->class);
+		return raise_irq(w, h->node, h->class, h->raiser);
 	case DO_DELIVER:
 	case DO_REFUSE:
 		return deliver(w, h->node, h->from, h->kind == DO_REFUSE);
@@ -347,7 +386,11 @@ static void pend_of(const u8 *kept, struct hk_pending *p)
 		p->lvl[0xe7 / 64] = 1ULL << 0xe7 % 64;
 	p->nmi = kept[CL_NMI] < 2 ? kept[CL_NMI] : 2;
 	p->init = !!kept[CL_INIT];
+	p->init_waiters = waiters_of(CL_INIT, kept[CL_INIT]);
 	p->sipi = !!kept[CL_SIPI];
+	p->sipi_waiters = waiters_of(CL_SIPI, kept[CL_SIPI]);
+	if (kept[CL_ACCEPTED])
+		p->accepted = 1ULL << 0x3f;
 	if (p->sipi)
 		p->sipi_vector = 0x9a;
 }
@@ -404,8 +447,11 @@ bool world_quiet(const struct world *w)
 			if (w->qlen[i][j])
 				return false;
 	}
-	if (!here || w->recall || w->raised != w->taken)
+	if (!here || w->recall)
 		return false;
+	for (i = 0; i < cfg.raisers; i++)
+		if (w->r[i].waits || w->r[i].raised != w->r[i].taken)
+			return false;
 	for (i = 1; i <= cfg.nodes; i++) {
 		const struct node *n = &w->n[i];
 
@@ -435,6 +481,7 @@ struct census {
 	unsigned int wishes;	/* not yet acted upon */
 	unsigned int recalls;	/* of these, towards the origin */
 	unsigned int tokens;
+	unsigned int accepted;	/* of these, CL_ACCEPTED */
 	unsigned int messages;
 };
 
@@ -450,6 +497,7 @@ static struct census count(const struct world *w)
 		c.recalls += n->want == ORIGIN;
 		for (k = 0; k < CL_NR; k++)
 			c.tokens += tokens_of(k, n->kept[k]);
+		c.accepted += n->kept[CL_ACCEPTED];
 		for (j = 1; j <= cfg.nodes; j++) {
 			c.messages += w->qlen[i][j];
 			for (k = 0; k < w->qlen[i][j]; k++) {
@@ -459,6 +507,8 @@ static struct census count(const struct world *w)
 				c.recalls += cell->type == C_MOVE &&
 					     cell->node == ORIGIN;
 				c.recalls += cell->type == C_STATE && j == ORIGIN;
+				c.accepted += cell->type == C_IRQ &&
+					      cell->class == CL_ACCEPTED;
 				if (cell->type == C_IRQ)
 					c.tokens += tokens_of(cell->class,
 							      cell->tokens);
@@ -468,22 +518,29 @@ static struct census count(const struct world *w)
 	return c;
 }
 
-static bool may_raise(const struct world *w, unsigned int node, int class)
+static bool may_raise(const struct world *w, const struct census *c,
+		      unsigned int node, int class, unsigned int raiser)
 {
+	const struct raiser *r = &w->r[raiser];
+
 	/* delivered at once, nothing to see */
-	if (class < CL_INIT)
-		return w->n[node].res.state != HK_RES_HERE;
-	if (w->raised >= 4 || (w->raiser && w->raiser != node))
+	if (!named(class) && w->n[node].res.state == HK_RES_HERE)
 		return false;
-	if (!cfg.at_once && w->raised != w->taken)
+	/* of each other vCPU one at a time */
+	if (class == CL_ACCEPTED)
+		return !c->accepted;
+	if (!named(class))
+		return true;
+	/* hk_vcpu_hold() */
+	if (r->waits)
 		return false;
-	return (class == CL_SIPI) == (w->raised & 1);
+	return r->raised < RAISER_TOKENS && (class == CL_SIPI) == (r->raised & 1);
 }
 
 unsigned int world_happenings(const struct world *w, struct happening *h)
 {
 	struct census c = count(w);
-	unsigned int i, j, nr = 0;
+	unsigned int i, j, k, nr = 0;
 
 #define happens(...) (h[nr++] = (struct happening){ __VA_ARGS__ })
 	for (i = 1; i <= cfg.nodes; i++) {
@@ -500,9 +557,12 @@ unsigned int world_happenings(const struct world *w, struct happening *h)
 				happens(.kind = DO_REFUSE, .node = j, .from = i);
 		}
 		for (j = 0; j < CL_NR; j++)
-			if ((cfg.classes >> j & 1) && c.tokens < cfg.irqs &&
-			    c.messages <= cfg.flight && may_raise(w, i, j))
-				happens(.kind = DO_RAISE, .node = i, .class = j);
+			for (k = 0; k < (named(j) ? cfg.raisers : 1); k++)
+				if ((cfg.classes >> j & 1) && c.tokens < cfg.irqs &&
+				    c.messages <= cfg.flight &&
+				    may_raise(w, &c, i, j, k))
+					happens(.kind = DO_RAISE, .node = i,
+						.class = j, .raiser = k);
 		if (state == HK_RES_HERE && n->runner == RUN_IDLE && n->want &&
 		    !in_recall(w, i)) {
 			happens(.kind = DO_LEAVE, .node = i);
@@ -565,7 +625,10 @@ void world_print(const struct world *w)
 				printf(", keeps %s", class_names[k]);
 		printf(")");
 	}
-	printf("%s\n", w->recall ? " VMM waits" : "");
+	printf("%s", w->recall ? " VMM waits" : "");
+	for (i = 0; i < cfg.raisers; i++)
+		printf("%s", w->r[i].waits ? " raiser waits" : "");
+	printf("\n");
 	for (i = 1; i <= cfg.nodes; i++) {
 		for (j = 1; j <= cfg.nodes; j++) {
 			if (!w->qlen[i][j])
@@ -685,16 +748,18 @@ static unsigned int pack_named(const struct world *w, u8 *buf, u32 low,
 	unsigned int i, j, k;
 	u8 *b = buf;
 
-	*b++ = w->recall | w->raised << 1 | w->taken << 4;
-	*b++ = p[w->raiser];
+	*b++ = w->recall;
+	for (i = 0; i < cfg.raisers; i++)
+		*b++ = w->r[i].waits | w->r[i].raised << 1 | w->r[i].taken << 4;
 	for (i = 1; i <= cfg.nodes; i++) {
 		const struct node *n = &w->n[inv[i]];
 
 		*b++ = n->res.state | n->runner << 2 | p[n->want] << 4;
 		*b++ = p[n->res.node] | (n->res.seq - low) << 3;
 		*b++ = n->kept[CL_EDGE] | n->kept[CL_LEVEL] << 2 |
-		       n->kept[CL_NMI] << 4;
-		*b++ = n->kept[CL_INIT] | n->kept[CL_SIPI] << 4;
+		       n->kept[CL_NMI] << 4 | n->kept[CL_ACCEPTED] << 6;
+		*b++ = n->kept[CL_INIT];
+		*b++ = n->kept[CL_SIPI];
 	}
 	for (i = 1; i <= cfg.nodes; i++) {
 		for (j = 1; j <= cfg.nodes; j++) {
@@ -737,10 +802,12 @@ void world_unpack(struct world *w, const u8 *b)
 	unsigned int i, j, k;
 
 	memset(w, 0, sizeof(*w));
-	w->recall = *b & 1;
-	w->raised = *b >> 1 & 7;
-	w->taken = *b++ >> 4;
-	w->raiser = *b++;
+	w->recall = *b++;
+	for (i = 0; i < cfg.raisers; i++) {
+		w->r[i].waits = *b & 1;
+		w->r[i].raised = *b >> 1 & 7;
+		w->r[i].taken = *b++ >> 4;
+	}
 	for (i = 1; i <= cfg.nodes; i++) {
 		struct node *n = &w->n[i];
 
@@ -751,9 +818,10 @@ void world_unpack(struct world *w, const u8 *b)
 		n->res.seq = low + (*b++ >> 3);
 		n->kept[CL_EDGE] = *b & 3;
 		n->kept[CL_LEVEL] = *b >> 2 & 3;
-		n->kept[CL_NMI] = *b++ >> 4;
-		n->kept[CL_INIT] = *b & 15;
-		n->kept[CL_SIPI] = *b++ >> 4;
+		n->kept[CL_NMI] = *b >> 4 & 3;
+		n->kept[CL_ACCEPTED] = *b++ >> 6;
+		n->kept[CL_INIT] = *b++;
+		n->kept[CL_SIPI] = *b++;
 		pend_of(n->kept, &n->pend);
 	}
 	for (i = 1; i <= cfg.nodes; i++) {
@@ -779,18 +847,19 @@ void world_unpack(struct world *w, const u8 *b)
 
 void config_print(void)
 {
-	printf("# nodes=%u wishes=%u irqs=%u classes=0x%x flight=%u%s: ",
-	       cfg.nodes, cfg.wishes, cfg.irqs, cfg.classes, cfg.flight,
-	       cfg.at_once ? " at-once" : "");
+	printf("# nodes=%u wishes=%u irqs=%u classes=0x%x raisers=%u flight=%u: ",
+	       cfg.nodes, cfg.wishes, cfg.irqs, cfg.classes, cfg.raisers,
+	       cfg.flight);
 }
 
 static void usage(void)
 {
 	fprintf(stderr,
-		"residency [-n NODES] [-w WISHES] [-i IRQS] [-c CLASSES] [-f FLIGHT] [-d DEPTH] [-m STATES] [-q BOUND] [-s]\n"
-		"  -c  mask of interrupts: 1 edge, 2 level, 4 NMI, 8 INIT, 16 SIPI\n"
+		"residency [-n NODES] [-w WISHES] [-i IRQS] [-c CLASSES] [-f FLIGHT] [-d DEPTH] [-m STATES] [-q BOUND] [-r RAISERS]\n"
+		"  -c  mask of interrupts: 1 edge, 2 level, 4 NMI, 8 INIT, 16 SIPI,\n"
+		"      32 news that another vCPU has accepted an INIT\n"
 		"  -f  nothing new is wished for with more messages than this under way\n"
-		"  -s  SIPI may follow before its INIT has been accepted\n");
+		"  -r  vCPUs that raise INIT and SIPI, one after the other\n");
 	exit(2);
 }
 
@@ -805,7 +874,8 @@ int main(int argc, char **argv)
 	cfg.irqs = 1;
 	cfg.classes = 1;
 	cfg.flight = 2;
-	while ((c = getopt(argc, argv, "n:w:i:c:f:d:m:q:s")) != -1) {
+	cfg.raisers = 1;
+	while ((c = getopt(argc, argv, "n:w:i:c:f:d:m:q:r:")) != -1) {
 		unsigned int v = optarg ? strtoul(optarg, NULL, 0) : 0;
 
 		switch (c) {
@@ -833,15 +903,15 @@ int main(int argc, char **argv)
 		case 'q':
 			cfg.queue_bound = v;
 			break;
-		case 's':
-			cfg.at_once = true;
+		case 'r':
+			cfg.raisers = v;
 			break;
 		default:
 			usage();
 		}
 	}
 	if (optind != argc || cfg.nodes < 2 || cfg.nodes > NODES_MAX ||
-	    cfg.irqs > 3)
+	    cfg.irqs > 3 || !cfg.raisers || cfg.raisers > RAISERS_MAX)
 		usage();
 	return explore(depth_max, states_max);
 }

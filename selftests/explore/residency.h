@@ -13,11 +13,14 @@
 #define QUEUE_MAX	12	/* room; what is checked is queue_bound */
 #define PACK_MAX	250
 
+#define RAISERS_MAX	2
+#define RAISER_TOKENS	4
+
 /*
  * Every interrupt raised is a token. Tokens are on the way in a message, kept in
  * a node's struct hk_pending, or delivered; several of one class may merge. INIT
- * and SIPI have names, for their order: bit k is the (k + 1)th raised, INIT first
- * and in turns.
+ * and SIPI have names, for their order: of each raiser's RAISER_TOKENS bits bit k is
+ * the (k + 1)th raised, INIT first and in turns.
  */
 enum irq_class {
 	CL_EDGE,
@@ -25,6 +28,7 @@ enum irq_class {
 	CL_NMI,
 	CL_INIT,
 	CL_SIPI,
+	CL_ACCEPTED,	/* of the vCPU's own INIT, for another one */
 	CL_NR
 };
 
@@ -59,15 +63,23 @@ struct node {
 	u8 runner;
 };
 
+/*
+ * A vCPU that raises INIT and SIPI. It runs on whichever node, another one each time,
+ * and stands still while it @waits
+ */
+struct raiser {
+	u8 raised;	/* how many of them */
+	u8 taken;	/* how many of them were delivered or made void */
+	u8 waits;	/* the last one has yet to be accepted */
+};
+
 /* Indices are node ids, from 1. Node 1 is the origin */
 struct world {
 	struct node n[NODES_MAX + 1];
 	u8 qlen[NODES_MAX + 1][NODES_MAX + 1];
 	struct cell q[NODES_MAX + 1][NODES_MAX + 1][QUEUE_MAX];
 	u8 recall;	/* the VMM waits for the vCPU at the origin */
-	u8 raiser;	/* node that raises INIT and SIPI */
-	u8 raised;	/* how many of them */
-	u8 taken;	/* how many of them were delivered or made void */
+	struct raiser r[RAISERS_MAX];
 };
 
 enum happening_kind {
@@ -93,6 +105,7 @@ struct happening {
 	u8 from;	/* DO_DELIVER, DO_REFUSE */
 	u8 to;		/* DO_WISH */
 	u8 class;	/* DO_RAISE */
+	u8 raiser;	/* DO_RAISE of INIT and SIPI */
 };
 
 static inline bool happening_is_progress(const struct happening *h)
@@ -108,7 +121,7 @@ struct config {
 	unsigned int irqs;	/* under way at once */
 	unsigned int classes;	/* mask of enum irq_class */
 	unsigned int flight;	/* nothing new with more messages under way */
-	bool at_once;		/* SIPI may follow before its INIT was taken */
+	unsigned int raisers;	/* of INIT and SIPI */
 	unsigned int queue_bound;
 };
 

@@ -146,6 +146,34 @@ static void test_irq(void)
 		ok &= hk_irq_carried(mode) ? good(&m) : bad(&m);
 	}
 	tap_ok(ok, "msg: IRQ: every mode");
+	w->level = 1;
+	for (mode = 0; mode < 0x10000; mode++) {
+		if (!hk_irq_carried(mode))
+			continue;
+		w->mode = htole16(mode);
+		w->waiters = htole64(1ULL << (VCPUS - 1));
+		ok &= (mode == HK_DM_INIT || mode == HK_DM_STARTUP) ? good(&m) : bad(&m);
+		w->waiters = htole64(1ULL << VCPUS);
+		ok &= bad(&m);
+		w->waiters = htole64(1ULL << 63);
+		ok &= bad(&m);
+		w->waiters = 0;
+		ok &= good(&m);
+	}
+	tap_ok(ok, "msg: IRQ: waiters of INIT and SIPI only");
+	w->mode = htole16(HK_DM_INIT);
+	w->waiters = htole64(1);
+	w->trig = 1;
+	ok = good(&m);
+	w->level = 0;
+	tap_ok(ok && bad(&m), "msg: IRQ: nobody waits for a deasserted INIT");
+	w->trig = 0;
+	w->waiters = 0;
+	w->mode = htole16(HK_DM_ACCEPTED);
+	w->vector = VCPUS - 1;
+	ok = good(&m);
+	w->vector = VCPUS;
+	tap_ok(ok && bad(&m), "msg: IRQ: accepted by a vCPU that there is");
 	free(m.body);
 }
 
@@ -269,6 +297,14 @@ static void test_state(void)
 			tap_ok(refuses_all(&m, offsetof(struct hk_wire_state,
 							reserved), 4),
 			       "msg: STATE: reserved");
+			tap_ok(refuses_all(&m, offsetof(struct hk_wire_state,
+							unaccepted) + 1, 7) &&
+			       refuses(&m, offsetof(struct hk_wire_state, unaccepted),
+				       1 << VCPUS),
+			       "msg: STATE: waits for a vCPU that there is not");
+			w->unaccepted = htole64((1 << VCPUS) - 1);
+			tap_ok(good(&m), "msg: STATE: waits for every vCPU");
+			w->unaccepted = 0;
 			w->nr_msrs = htole32(msrs[i] + 1);
 			tap_ok(bad(&m), "msg: STATE: one MSR too many promised");
 			w->nr_msrs = htole32(msrs[i]);

@@ -13,12 +13,15 @@ struct script {
 	struct hk_irq out[IN_MAX];	/* up to the first without @level */
 };
 
-#define EDGE(v)		{ HK_DM_FIXED, v, 1, 0 }
-#define LEVEL(v)	{ HK_DM_FIXED, v, 1, 1 }
-#define NMI		{ HK_DM_NMI, 0, 1, 0 }
-#define SMI		{ HK_DM_SMI, 0, 1, 0 }
-#define INIT		{ HK_DM_INIT, 0, 1, 0 }
-#define SIPI(v)		{ HK_DM_STARTUP, v, 1, 0 }
+#define EDGE(v)		{ HK_DM_FIXED, v, 1, 0, 0 }
+#define LEVEL(v)	{ HK_DM_FIXED, v, 1, 1, 0 }
+#define NMI		{ HK_DM_NMI, 0, 1, 0, 0 }
+#define SMI		{ HK_DM_SMI, 0, 1, 0, 0 }
+#define INIT_OF(w)	{ HK_DM_INIT, 0, 1, 0, w }
+#define SIPI_OF(v, w)	{ HK_DM_STARTUP, v, 1, 0, w }
+#define INIT		INIT_OF(0)
+#define SIPI(v)		SIPI_OF(v, 0)
+#define ACCEPTED(v)	{ HK_DM_ACCEPTED, v, 1, 0, 0 }
 
 /* What goes in ends with the first entry that is all zero */
 static const struct script scripts[] = {
@@ -26,7 +29,7 @@ static const struct script scripts[] = {
 	{ "one edge", { EDGE(0x31) }, { EDGE(0x31) } },
 	{ "one level", { LEVEL(0x31) }, { LEVEL(0x31) } },
 	{ "lowest priority comes out as fixed",
-	  { { HK_DM_LOWEST, 0x31, 1, 0 } }, { EDGE(0x31) } },
+	  { { HK_DM_LOWEST, 0x31, 1, 0, 0 } }, { EDGE(0x31) } },
 	{ "same vector merges", { EDGE(0x31), EDGE(0x31) }, { EDGE(0x31) } },
 	{ "same level vector merges", { LEVEL(0x31), LEVEL(0x31) }, { LEVEL(0x31) } },
 	{ "trigger mode of the last one counts: level",
@@ -34,9 +37,9 @@ static const struct script scripts[] = {
 	{ "trigger mode of the last one counts: edge",
 	  { LEVEL(0x31), EDGE(0x31) }, { EDGE(0x31) } },
 	{ "deassertion of a level is nothing",
-	  { LEVEL(0x31), { HK_DM_FIXED, 0x32, 0, 1 } }, { LEVEL(0x31) } },
+	  { LEVEL(0x31), { HK_DM_FIXED, 0x32, 0, 1, 0 } }, { LEVEL(0x31) } },
 	{ "edge without the assert bit counts",
-	  { { HK_DM_FIXED, 0x31, 0, 0 } }, { EDGE(0x31) } },
+	  { { HK_DM_FIXED, 0x31, 0, 0, 0 } }, { EDGE(0x31) } },
 	{ "highest vector first, across words",
 	  { EDGE(0x3f), EDGE(0xff), EDGE(0x40), EDGE(0x10), EDGE(0x80) },
 	  { EDGE(0xff), EDGE(0x80), EDGE(0x40), EDGE(0x3f), EDGE(0x10) } },
@@ -53,15 +56,30 @@ static const struct script scripts[] = {
 	{ "INIT, SIPI, INIT, SIPI", { INIT, SIPI(0x9a), INIT, SIPI(0x9b) },
 	  { INIT, SIPI(0x9b) } },
 	{ "deassertion of INIT is nothing",
-	  { INIT, SIPI(0x9a), { HK_DM_INIT, 0, 0, 1 } }, { INIT, SIPI(0x9a) } },
-	{ "order of kinds", { EDGE(0x31), LEVEL(0xe0), SMI, NMI, SIPI(1), EDGE(0x32) },
-	  { SIPI(1), NMI, SMI, EDGE(0x32), EDGE(0x31), LEVEL(0xe0) } },
+	  { INIT, SIPI(0x9a), { HK_DM_INIT, 0, 0, 1, 0 } }, { INIT, SIPI(0x9a) } },
+	{ "waiters of INIT and SIPI", { INIT_OF(1), SIPI_OF(7, 2) },
+	  { INIT_OF(1), SIPI_OF(7, 2) } },
+	{ "two wait for INIT", { INIT_OF(1), INIT_OF(1ULL << 63) },
+	  { INIT_OF(1ULL << 63 | 1) } },
+	{ "two wait for SIPI", { SIPI_OF(7, 4), SIPI_OF(8, 8) }, { SIPI_OF(8, 12) } },
+	{ "who waits for a void SIPI waits for its INIT",
+	  { SIPI_OF(7, 4), INIT_OF(1), SIPI_OF(9, 2) },
+	  { INIT_OF(5), SIPI_OF(9, 2) } },
+	{ "waiters leave with what they waited for",
+	  { INIT_OF(1), INIT, SIPI(1) }, { INIT_OF(1), SIPI(1) } },
+	{ "accepted by three, one of them twice",
+	  { ACCEPTED(63), ACCEPTED(0), ACCEPTED(31), ACCEPTED(0) },
+	  { ACCEPTED(0), ACCEPTED(31), ACCEPTED(63) } },
+	{ "order of kinds",
+	  { EDGE(0x31), LEVEL(0xe0), ACCEPTED(3), SMI, NMI, SIPI(1), EDGE(0x32) },
+	  { SIPI(1), NMI, SMI, ACCEPTED(3), EDGE(0x32), EDGE(0x31), LEVEL(0xe0) } },
 };
 
 static bool same(const struct hk_irq *a, const struct hk_irq *b)
 {
 	return a->mode == b->mode && a->vector == b->vector &&
-	       a->level == b->level && a->trig == b->trig;
+	       a->level == b->level && a->trig == b->trig &&
+	       a->waiters == b->waiters;
 }
 
 static bool used(const struct hk_irq *i)
@@ -112,7 +130,8 @@ static bool every_mode(void)
 		struct hk_pending p = { 0 };
 		bool want = mode == HK_DM_FIXED || mode == HK_DM_LOWEST ||
 			    mode == HK_DM_SMI || mode == HK_DM_NMI ||
-			    mode == HK_DM_INIT || mode == HK_DM_STARTUP;
+			    mode == HK_DM_INIT || mode == HK_DM_STARTUP ||
+			    mode == HK_DM_ACCEPTED;
 
 		if (hk_irq_carried(mode) != want ||
 		    hk_pending_add(&p, &irq) != want ||

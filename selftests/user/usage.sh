@@ -64,6 +64,17 @@ expect 2 "index of a vCPU" "$hkctl" vcpu move a x 1
 expect 1 "cannot reach hkd" "$hkctl" cluster show
 expect 1 "cannot reach hkd" "$hkctl" cluster create ram 1G
 expect 1 "cannot reach hkd" "$hkctl" vm start a
+# whatever this machine lacks: there is no module here, and each lack has its cure
+expect 1 "check module verdict missing" "$hkctl" doctor
+nr=$((nr + 1))
+cures=$("$hkctl" doctor 2> /dev/null | grep -v ' verdict ok ' | grep -vc ' todo ')
+if [ "$cures" = 0 ]; then
+	echo "ok $nr - doctor says what to do"
+else
+	echo "not ok $nr - doctor says what to do"
+	"$hkctl" doctor 2>&1 | sed 's/^/# /'
+	bad=1
+fi
 expect 2 "not a number from" "$bin/hkd" --heartbeat-ms 5
 expect 2 "not an option" "$bin/hkd" now
 expect 2 "--name" "$bin/hkd" --name 1

@@ -59,6 +59,25 @@ static bool has_line(const char *path, const char *word)
 	return found;
 }
 
+/* a flag of the first CPU, as the kernel uses it */
+static bool cpu_flag(const char *want)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	bool found = false;
+	char *line = NULL, *word;
+	size_t room = 0;
+
+	while (f && getline(&line, &room, f) > 0 && strncmp(line, "flags", 5))
+		;
+	for (word = line ? strtok(line, " \t\n") : NULL; word && !found;
+	     word = strtok(NULL, " \t\n"))
+		found = !strcmp(word, want);
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
 static bool yes(const char *val)
 {
 	return val[0] == 'Y' || val[0] == 'y' || val[0] == '1';
@@ -92,8 +111,8 @@ static void check_kvm(void)
 	snprintf(text, sizeof(text), "%s=%s", amd ? "npt" : "eptad",
 		 val[0] ? val : "?");
 	say("page-table-walks", yes(val) ? BAD : GOOD, text,
-	    amd ? "walks of guest page tables would count as writes on every host: reload kvm_amd with npt=0" :
-		  "walks of guest page tables would count as writes on every host: reload kvm_intel with eptad=0");
+	    amd ? "walks of guest page tables would count as writes on every host: modprobe -r kvm_amd; modprobe kvm_amd npt=0 avic=0" :
+		  "walks of guest page tables would count as writes on every host: modprobe -r kvm_intel; modprobe kvm_intel eptad=0 enable_apicv=0");
 
 	read_line(amd ? "/sys/module/kvm_amd/parameters/avic" :
 		  "/sys/module/kvm_intel/parameters/enable_apicv", val,
@@ -101,11 +120,36 @@ static void check_kvm(void)
 	snprintf(text, sizeof(text), "%s=%s", amd ? "avic" : "enable_apicv",
 		 val[0] ? val : "?");
 	say("interrupts-in-hardware", yes(val) ? BAD : GOOD, text,
-	    amd ? "hardware would deliver interrupts past the module: reload kvm_amd with avic=0" :
-		  "hardware would deliver interrupts past the module: reload kvm_intel with enable_apicv=0");
+	    amd ? "hardware would deliver interrupts past the module: modprobe -r kvm_amd; modprobe kvm_amd npt=0 avic=0" :
+		  "hardware would deliver interrupts past the module: modprobe -r kvm_intel; modprobe kvm_intel eptad=0 enable_apicv=0");
 }
 
-static void check_ftrace(void)
+/* is there a symbol of this name in the kernel or a module? */
+static bool has_symbol(const char *want)
+{
+	FILE *f = fopen("/proc/kallsyms", "re");
+	char line[512], name[128];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%*s %*s %127s", name) == 1 &&
+			!strcmp(name, want);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static void add(char *text, size_t len, const char *word)
+{
+	size_t used = strlen(text);
+
+	snprintf(text + used, len - used, "%s%s", used ? " " : "", word);
+}
+
+static const char other_kernel[] =
+	"load kvm first; if it is loaded, this kernel is not fit: use Debian's 6.1 or 6.12";
+
+static void check_functions(void)
 {
 	static const char *const hooks[] = {
 		"kvm_vcpu_ioctl", "kvm_vm_ioctl", "__apic_accept_irq",
@@ -115,9 +159,46 @@ static void check_ftrace(void)
 		"/sys/kernel/tracing/available_filter_functions",
 		"/sys/kernel/debug/tracing/available_filter_functions",
 	};
-	char text[256] = "", val[32] = "";
+	char absent[256] = "", blind[256] = "";
 	const char *list = NULL;
 	unsigned int i;
+
+	for (i = 0; i < 2 && !list; i++)
+		if (!access(lists[i], R_OK))
+			list = lists[i];
+	for (i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+		if (!has_symbol(hooks[i]))
+			add(absent, sizeof(absent), hooks[i]);
+		else if (list && !has_line(list, hooks[i]))
+			add(blind, sizeof(blind), hooks[i]);
+	}
+	/* called only: the one of 6.8 and later, or the one before */
+	if (!has_symbol("kvm_mmu_track_write") &&
+	    !has_symbol("kvm_mmu_unprotect_page"))
+		add(absent, sizeof(absent), "kvm_mmu_track_write");
+	if (absent[0])
+		say("kvm-functions", BAD, absent, other_kernel);
+	else if (blind[0])
+		say("kvm-functions", BAD, blind,
+		    "ftrace cannot follow these: use Debian's kernel 6.1 or 6.12");
+	else if (list)
+		say("kvm-functions", GOOD, "all can be traced", NULL);
+	else
+		say("kvm-functions", NOTE,
+		    "all exist; whether they can be traced is not known",
+		    "run as root, and mount -t tracefs none /sys/kernel/tracing");
+}
+
+static void check_kernel(void)
+{
+	struct utsname un;
+	char val[32] = "";
+	bool tried;
+
+	uname(&un);
+	tried = !strncmp(un.release, "6.1.", 4) || !strncmp(un.release, "6.12.", 5);
+	say("kernel", tried ? GOOD : NOTE, un.release,
+	    "only 6.1 and 6.12 have been tried");
 
 	if (read_line("/proc/sys/kernel/ftrace_enabled", val, sizeof(val)))
 		say("ftrace", yes(val) ? GOOD : BAD, yes(val) ? "enabled" :
@@ -125,45 +206,17 @@ static void check_ftrace(void)
 	else
 		say("ftrace", BAD, "this kernel has no ftrace",
 		    "use a kernel with CONFIG_FUNCTION_TRACER and CONFIG_DYNAMIC_FTRACE_WITH_REGS (or _ARGS)");
-
-	for (i = 0; i < 2 && !list; i++)
-		if (!access(lists[i], R_OK))
-			list = lists[i];
-	if (list) {
-		for (i = 0; i < 4; i++)
-			if (!has_line(list, hooks[i]))
-				snprintf(text + strlen(text),
-					 sizeof(text) - strlen(text), " %s",
-					 hooks[i]);
-		if (!text[0])
-			say("kvm-functions", GOOD, "all can be traced", NULL);
-		else
-			say("kvm-functions", BAD, text + 1,
-			    "these cannot be traced: load kvm first; else this kernel needs the patches in kvm-patches/");
-		return;
-	}
-	/* Without the list, at least they must exist. */
-	for (i = 0; i < 4; i++) {
-		FILE *f = fopen("/proc/kallsyms", "re");
-		char line[512], name[128];
-		bool found = false;
-
-		while (f && !found && fgets(line, sizeof(line), f))
-			found = sscanf(line, "%*s %*s %127s", name) == 1 &&
-				!strcmp(name, hooks[i]);
-		if (f)
-			fclose(f);
-		if (!found)
-			snprintf(text + strlen(text),
-				 sizeof(text) - strlen(text), " %s", hooks[i]);
-	}
-	if (text[0])
-		say("kvm-functions", BAD, text + 1,
-		    "these are not in the kernel: load kvm first; else this kernel needs the patches in kvm-patches/");
+	/* a kprobe tells the module where a function is that is not exported */
+	if (has_symbol("register_kprobe"))
+		say("kprobes", GOOD, "there", NULL);
 	else
-		say("kvm-functions", NOTE,
-		    "all exist; whether they can be traced is not known",
-		    "mount -t tracefs none /sys/kernel/tracing");
+		say("kprobes", BAD, "this kernel has no kprobes",
+		    "use a kernel with CONFIG_KPROBES");
+	if (cpu_flag("ibt"))
+		say("ibt", BAD, "the kernel tracks indirect branches",
+		    "the module jumps behind the start of functions: boot with ibt=off");
+	else
+		say("ibt", GOOD, "off", NULL);
 }
 
 static void check_module(void)
@@ -172,8 +225,11 @@ static void check_module(void)
 	char text[128];
 
 	if (hk_nl_open(&nl)) {
-		say("module", BAD, hk_nl_error(NULL),
-		    "build it (make modules), then modprobe hyperkernel");
+		read_line("/sys/module/module/parameters/sig_enforce", text,
+			  sizeof(text));
+		say("module", BAD, hk_nl_error(NULL), yes(text) ?
+		    "this kernel takes signed modules only: build by DKMS, mokutil --import /var/lib/dkms/mok.pub, reboot, modprobe hyperkernel" :
+		    "build it (make modules, or DKMS), then modprobe hyperkernel or insmod; dmesg says why it would not load");
 		return;
 	}
 	snprintf(text, sizeof(text), "loaded, netlink version %d",
@@ -239,7 +295,8 @@ int do_doctor(int argc, char **argv)
 	}
 	pr_array(NULL);
 	check_kvm();
-	check_ftrace();
+	check_kernel();
+	check_functions();
 	check_module();
 	check_clock();
 	check_qemu();
