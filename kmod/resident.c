@@ -37,6 +37,7 @@ bool hk_vcpu_attention(struct hk_vcpu *hv)
  */
 long hk_vcpu_enter(struct hk_vcpu *hv, struct file *file)
 {
+	hk_clock_catch_up(hv, file);
 	if (hk_vcpu_attention(hv))
 		hk_vcpu_self_kick();
 	return hk_kvm_vcpu_ioctl(file, KVM_RUN, 0);

@@ -2,7 +2,7 @@
 /* Part of badinput.c: a peer that breaks the protocol */
 
 enum {
-	T_PING, T_ECHO, T_BYE, T_PAGE, T_SPILL, T_VM_DEAD, T_CONFIG, T_CONFIG_ACK, T_READY,
+	T_PING, T_ECHO, T_BYE, T_PAGE, T_SPILL, T_VM_DEAD, T_CONFIG, T_CONFIG_ACK, T_CLOCK, T_READY,
 	T_STATE, T_TAKEN, T_MOVE, T_MOVED, T_IRQ, T_EXIT, T_EXIT_DONE, T_IDENT, T_HELLO,
 };
 
@@ -57,6 +57,7 @@ static void tmpl_make(struct peer *p, struct msg *m, int tmpl)
 		[T_CONFIG] = { HK_MSG_VM_CONFIG, 0, 1, sizeof(struct hk_wire_config) +
 			       sizeof(struct hk_config_base) },
 		[T_CONFIG_ACK] = { HK_MSG_VM_CONFIG_ACK, 0, 1, 8 },
+		[T_CLOCK] = { HK_MSG_VM_CLOCK, 0, 1, sizeof(struct hk_wire_clock) },
 		[T_READY] = { HK_MSG_REPLICA_READY, 0, 1, sizeof(struct hk_wire_vcpu) },
 		[T_STATE] = { HK_MSG_VCPU_STATE, 0, 1, sizeof(struct hk_wire_state) + 4096 },
 		[T_TAKEN] = { HK_MSG_VCPU_TAKEN, 0, 1, sizeof(struct hk_wire_vcpu) },
@@ -118,7 +119,6 @@ static const struct fcase header_cases[] = {
 	{ "from nobody", T_PING, ENDS, BROKE("sender is not the peer"), P(H(from, 0)) },
 	{ "from the receiver", T_PING, ENDS, BROKE("sender is not the peer"), P(H(from, 1)) },
 	{ "from another", T_PAGE, ENDS, BROKE("sender is not the peer"), P(H(from, 3)) },
-	{ "reserved", T_PING, ENDS, BROKE("reserved field"), P(H(reserved, 1)) },
 	{ "control in the page lane", T_PING, ENDS, BROKE("wrong lane"), P(H(lane, 1)) },
 	{ "page in the control lane", T_PAGE, ENDS, BROKE("wrong lane"), P(H(lane, 0)) },
 	{ "lane 255", T_PING, ENDS, BROKE("wrong lane"), P(H(lane, 255)) },
@@ -347,6 +347,18 @@ static const struct fcase vcpu_cases[] = {
 	{ "config-ack long", T_CONFIG_ACK, ENDS, "vm-config-ack: too long", P(), .len = 9 },
 	{ "config-ack of all ones", T_CONFIG_ACK, LIVES, NULL,
 	  P(B(config_ack, seq, ~0ull)) },
+	{ "clock short", T_CLOCK, ENDS, "vm-clock: too short", P(), .len = 8 },
+	{ "clock long", T_CLOCK, ENDS, "vm-clock: too long", P(), .len = 17 },
+	{ "clock known 2", T_CLOCK, ENDS, "vm-clock: reserved", P(B(clock, known, 2)) },
+	{ "clock ask 2", T_CLOCK, ENDS, "vm-clock: reserved", P(B(clock, ask, 2)) },
+	{ "clock reserved", T_CLOCK, ENDS, "vm-clock: reserved", P(B1(clock, reserved, 5, 1)) },
+	{ "clock that is not known", T_CLOCK, ENDS, "vm-clock: offset of nothing",
+	  P(B(clock, offset, 1)) },
+	{ "clock stepped back", T_CLOCK, ENDS, "vm-clock does not fit",
+	  P(B(clock, known, 1), B(clock, offset, ~0ull)), .replica = 1 },
+	{ "clock asks", T_CLOCK, LIVES, NULL, P(B(clock, ask, 1)), .reply = HK_MSG_VM_CLOCK },
+	{ "clock of all ones", T_CLOCK, LIVES, NULL,
+	  P(B(clock, known, 1), B(clock, offset, ~0ull)) },
 };
 
 static void msg_patch(struct msg *m, const struct fcase *c)
