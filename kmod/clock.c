@@ -124,7 +124,7 @@ static void step(struct hk_vm *vm, s64 by, bool late)
 	if (first)
 		return;
 	hk_vm_count(vm, CLOCK_STEPS);
-	hk_vm_count_add(vm, CLOCK_STEPPED, by);
+	hk_vm_count_add(vm, CLOCK_STEPPED_TICKS, by);
 	if (late)
 		hk_vm_count(vm, CLOCK_LATE);
 }
