@@ -23,8 +23,9 @@
  * another one's clock is already, never beyond. The fastest clock of all is never
  * stepped, and the others follow it.
  *
- * Pure; the caller locks. hk_gclock_behind() may be asked without, its answer is
- * then old at once.
+ * Pure; the caller locks. hk_gclock_behind() may be asked without by the one who
+ * receives from @peer: what another one changes meanwhile is the own offset alone,
+ * which grows, so "no" stays right; "yes" must be asked for again with the lock.
  */
 #ifndef HK_FABRIC_GCLOCK_H
 #define HK_FABRIC_GCLOCK_H
@@ -35,6 +36,7 @@
 #include <linux/compiler.h>
 #else
 #define READ_ONCE(x) (x)
+#define WRITE_ONCE(x, v) ((x) = (v))
 #endif
 
 #define HK_GCLOCK_NODES		64
@@ -80,8 +82,8 @@ static inline int hk_gclock_told(struct hk_gclock *c, unsigned int peer,
 {
 	if (c->peers >> peer & 1 && offset < c->peer[peer])
 		return -1;
-	c->peer[peer] = offset;
-	c->peers |= 1ull << peer;
+	WRITE_ONCE(c->peer[peer], offset);
+	WRITE_ONCE(c->peers, c->peers | 1ull << peer);
 	return 0;
 }
 
@@ -115,11 +117,16 @@ static inline _Bool hk_gclock_behind(const struct hk_gclock *c,
 				     unsigned int peer, __s64 lead,
 				     __u64 rtt_min, __s64 *by)
 {
+	/*
+	 * Before the offset is read, as it means nothing until then, and it is written
+	 * before; x86 keeps the order of both.
+	 */
+	_Bool known = READ_ONCE(c->known);
 	__s64 gap = hk_gclock_gap(c, peer, lead);
 	__s64 ahead = (__s64)(rtt_min / 4);
 
 	*by = (__s64)((__u64)gap + (__u64)ahead);
-	if (!READ_ONCE(c->known))
+	if (!known)
 		return lead != HK_LEAD_NONE &&
 		       READ_ONCE(c->peers) >> peer & 1;
 	/* the first says that nothing is known, too: @ahead is no reason by itself */
@@ -133,8 +140,8 @@ static inline _Bool hk_gclock_behind(const struct hk_gclock *c,
  */
 static inline void hk_gclock_step(struct hk_gclock *c, __s64 by)
 {
-	c->offset = (__s64)((__u64)c->offset + (__u64)by);
-	c->known = 1;
+	WRITE_ONCE(c->offset, (__s64)((__u64)c->offset + (__u64)by));
+	WRITE_ONCE(c->known, 1);
 }
 
 #endif /* HK_FABRIC_GCLOCK_H */
