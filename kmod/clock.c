@@ -172,7 +172,8 @@ out:
 int hk_clock_recv(struct hk_vm *vm, u16 peer, const struct hk_msg *msg)
 {
 	const struct hk_wire_clock *w = (const struct hk_wire_clock *)msg->body;
-	struct hk_gclock *c = &vm->vcpus->clock;
+	struct hk_vcpus *vs = vm->vcpus;
+	struct hk_gclock *c = &vs->clock;
 	struct hk_msg *reply = NULL;
 	int err = 0;
 
@@ -189,11 +190,13 @@ int hk_clock_recv(struct hk_vm *vm, u16 peer, const struct hk_msg *msg)
 	if (w->known)
 		err = hk_gclock_told(c, peer, le64_to_cpu(w->offset));
 	/* under the lock: an older offset must not go out behind a newer one */
-	if (!err && reply && c->known) {
+	if (!err && reply && c->known && !(vs->clock_asked & hk_node_bit(peer))) {
 		*(struct hk_wire_clock *)reply->body = clock_body(vm, false);
 		hk_node_send(vm->node, peer, reply);
 		reply = NULL;
 	}
+	if (w->ask)
+		vs->clock_asked |= hk_node_bit(peer);
 	mutex_unlock(&vm->node->clock_lock);
 	hk_msg_free(reply);
 	if (err)

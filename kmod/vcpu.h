@@ -171,6 +171,8 @@ struct hk_vcpus {
 	atomic64_t cookies;
 	/** @clock: guest's clock here; changed under hk_node.clock_lock */
 	struct hk_gclock clock;
+	/** @clock_asked: nodes that asked for it; once each. hk_node.clock_lock */
+	u64 clock_asked;
 	/** @nr_msrs: entries of @msrs, 0 before the first capture */
 	u32 nr_msrs;
 	/** @msrs: MSRs that this host's KVM can both read and write */
