@@ -518,6 +518,7 @@ static void try_ends(void)
 		{ "reset", 32, true, true, "receive from node 2: error -104" },
 	};
 	struct linger linger = { .l_onoff = 1 };
+	const char *text;
 	struct answer an;
 	struct peer p;
 	size_t i;
@@ -540,8 +541,14 @@ static void try_ends(void)
 			shutdown(p.fd, SHUT_WR);
 		if (ends[i].reset)
 			close(p.fd);
-		if (link_ended(&p, ends[i].name, ends[i].text) && ends[i].hello)
-			vm_ended(ends[i].name, ends[i].text);
+		text = ends[i].text;
+		/* the socket's error is told once: the link's sender may have taken it */
+		if (ends[i].reset &&
+		    ev_wait(&ev_link[p.id].state, HK_LINK_DOWN, WAIT_MS) &&
+		    strstr(ev_link[p.id].reason, "closed the connection amid"))
+			text = "closed the connection amid";
+		if (link_ended(&p, ends[i].name, text) && ends[i].hello)
+			vm_ended(ends[i].name, text);
 		if (!ends[i].reset)
 			close(p.fd);
 		if (ends[i].hello)
