@@ -556,6 +556,29 @@ static void try_ends(void)
 	}
 }
 
+/* A TSC that jumps by years: the guest ends, the link does not */
+static void try_jump(void)
+{
+	struct answer an;
+	struct peer p;
+
+	check(link_up(&p, PEER), "jump", "not up");
+	an = vm_add_of(VM, "v", 1, true);
+	expect(&an, "VM_ADD", 0, NULL);
+	tmpl_make(&p, &scratch, T_CLOCK);
+	((struct hk_wire_clock *)BODY(&scratch))->known = 1;
+	msg_send(&p, &scratch);
+	check(ping_answered(&p) && !ev_wait(&ev_vm[VM].state, HK_VM_DEAD, 0), "jump",
+	      "the VM is dead: \"%s\"", ev_vm[VM].reason);
+	tmpl_make(&p, &scratch, T_PING);
+	((struct hk_wire_ping *)BODY(&scratch))->t_sent = 1ull << 61;
+	msg_send(&p, &scratch);
+	vm_ended("jump", "the TSC of node 2 has jumped");
+	check(ping_answered(&p), "jump", "the link has ended");
+	check(vm_del(VM), "jump", "VM not deleted");
+	link_end(&p);
+}
+
 /* A member of the cluster, but not of the VM */
 static void try_stranger(void)
 {
@@ -627,6 +650,8 @@ static void fabric_tests(void)
 	group("connections that end");
 	try_stranger();
 	group("node that is not a member");
+	try_jump();
+	group("TSC that jumps");
 	node_reset();
 	node_set(500);
 	try_silence(500);
