@@ -50,7 +50,6 @@
  */
 #include "link_internal.h"
 
-#include <asm/msr.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
@@ -199,7 +198,6 @@ int hk_link_send(struct hk_link *link, struct hk_msg *msg)
 	hdr->lane = t->lane;
 	hdr->flags = msg->page ? HK_WIRE_F_PAGE : 0;
 	hdr->epoch = cpu_to_le32(link->cfg.epoch);
-	hdr->reserved = 0;
 	msg->queued_ns = ktime_get_ns();
 
 	raw_spin_lock_irqsave(&link->lock, irq);
@@ -249,14 +247,14 @@ static void tx_fill_bye(struct hk_link *link)
 }
 
 /* As late as possible, right before the bytes are given to the transport */
-static void tx_timestamp(struct hk_msg *msg)
+static void tx_timestamp(struct hk_link *link, struct hk_msg *msg)
 {
 	struct hk_wire_ping *ping = (struct hk_wire_ping *)msg->body;
 
 	if (msg->hdr.type == HK_MSG_PING)
-		ping->t_sent = cpu_to_le64(rdtsc_ordered());
+		ping->t_sent = cpu_to_le64(hk_link_tsc(link));
 	else if (msg->hdr.type == HK_MSG_PONG)
-		ping->t_peer = cpu_to_le64(rdtsc_ordered());
+		ping->t_peer = cpu_to_le64(hk_link_tsc(link));
 }
 
 static bool tx_wanted(struct hk_link *link)
@@ -275,6 +273,7 @@ static unsigned int tx_collect(struct hk_link *link, bool *more, bool *last)
 	struct hk_msg *msg;
 	unsigned int nr = 0, bytes = 0, lane, i;
 	bool ending;
+	u32 stamp;
 
 	*more = false;
 	*last = false;
@@ -321,8 +320,12 @@ static unsigned int tx_collect(struct hk_link *link, bool *more, bool *last)
 unlock:
 	raw_spin_unlock_irq(&link->lock);
 number:
-	for (i = 0; i < nr; i++)
+	/* What the messages tell of happened before they were taken out of the lanes */
+	stamp = hk_clock_stamp(hk_link_tsc(link));
+	for (i = 0; i < nr; i++) {
 		link->batch[i]->hdr.seq = cpu_to_le64(link->tx_seq + 1 + i);
+		link->batch[i]->hdr.stamp = cpu_to_le32(stamp);
+	}
 	return nr;
 }
 
@@ -338,7 +341,7 @@ static bool tx_once(struct hk_link *link)
 	if (nr) {
 		for (i = 0; i < nr; i++)
 			bytes += msg_bytes(link->batch[i]);
-		tx_timestamp(link->batch[0]);
+		tx_timestamp(link, link->batch[0]);
 		err = link->conn->transport->send(link->conn, link->batch, nr,
 						  more);
 	}
@@ -406,6 +409,8 @@ static void link_timer(struct timer_list *timer)
 		if (now >= next) {
 			WRITE_ONCE(link->ping_due, true);
 			rcuwait_wake_up(&link->tx_wait);
+			if (link->ops->timed(link))
+				beat = min(beat, hk_clock_interval_ns(READ_ONCE(link->rtt_min)));
 			next = now + beat;
 			if (link->quick) {
 				link->quick--;
@@ -516,6 +521,8 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 	INIT_WORK(&link->end_work, link_end_work);
 	timer_setup(&link->timer, link_timer, 0);
 	link->quick = QUICK_PINGS;
+	/* Right behind HELLO: stamps cannot be read without a whole TSC */
+	link->ping_due = true;
 
 	hello = hello_msg(cfg);
 	link->ping = hk_msg_alloc(HK_MSG_PING, 0, sizeof(struct hk_wire_ping),
@@ -588,7 +595,7 @@ s64 hk_link_tsc_offset(struct hk_link *link, u64 *error)
 	s64 ret;
 
 	raw_spin_lock_irqsave(&link->lock, irq);
-	ret = hk_clock_offset(&link->clock, rdtsc_ordered(), &err);
+	ret = hk_clock_offset(&link->clock, hk_link_tsc(link), &err);
 	raw_spin_unlock_irqrestore(&link->lock, irq);
 	if (error)
 		*error = err;

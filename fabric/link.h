@@ -29,6 +29,8 @@ struct socket;
  * @page: page that follows the body (HK_WIRE_F_PAGE) or NULL; the message owns
  *	one reference and hk_msg_free() drops it
  * @queued_ns: ktime when queued
+ * @lead: received: the sender's TSC minus ours is this or more, or HK_LEAD_NONE
+ * @rtt_min: received: shortest round trip on the link, in ticks
  * @body: hdr.len bytes
  */
 struct hk_msg {
@@ -39,6 +41,8 @@ struct hk_msg {
 	struct hk_wire_hdr hdr;
 	struct page *page;
 	u64 queued_ns;
+	s64 lead;
+	u64 rtt_min;
 	u8 body[] __aligned(8);
 };
 
@@ -57,6 +61,11 @@ struct hk_msg {
  * @up: optional: the peer's HELLO was accepted. In the receiving thread, before
  *	any recv; may be called before hk_link_create() has returned, so this is
  *	the place to publish @link where recv looks for it.
+ * @heard: a PING or PONG came, with this @lead and @rtt_min of struct hk_msg. In
+ *	the receiving thread, as recv
+ * @timed: somebody depends on the peer's time: PING as often as that needs. In
+ *	softirq
+ * @tsc: this node's TSC. Any context
  */
 struct hk_link_ops {
 	int (*recv)(struct hk_link *link, struct hk_msg *msg, char *why);
@@ -64,6 +73,9 @@ struct hk_link_ops {
 	void (*fill_ping)(struct hk_link *link, struct hk_wire_ping *ping);
 	void (*seen_ping)(struct hk_link *link, const struct hk_wire_ping *ping);
 	void (*up)(struct hk_link *link);
+	void (*heard)(struct hk_link *link, s64 lead, u64 rtt_min);
+	bool (*timed)(struct hk_link *link);
+	u64 (*tsc)(struct hk_link *link);
 };
 
 /**

@@ -130,6 +130,11 @@ struct hk_link {
 	struct completion ended;
 };
 
+static inline u64 hk_link_tsc(struct hk_link *link)
+{
+	return link->ops->tsc(link);
+}
+
 static inline bool hk_link_ending(struct hk_link *link)
 {
 	return READ_ONCE(link->state) >= LINK_ENDING;

@@ -10,7 +10,6 @@
 
 #include "link_internal.h"
 
-#include <asm/msr.h>
 #include <asm/tsc.h>
 #include <linux/gfp.h>
 #include <linux/ktime.h>
@@ -80,7 +79,7 @@ static struct hk_msg *rx_msg(struct hk_link *link, u64 *tsc)
 	vec[0].iov_len = sizeof(hdr);
 	if (!rx_bytes(link, vec, 1, sizeof(hdr), true))
 		return NULL;
-	*tsc = hdr.type == HK_MSG_PONG ? rdtsc_ordered() : 0;
+	*tsc = hk_link_tsc(link);
 	rx_quiet(link, ktime_get_ns());
 
 	if (hk_wire_hdr_check(&hdr, link->cfg.peer, &why)) {
@@ -127,6 +126,9 @@ static struct hk_msg *rx_msg(struct hk_link *link, u64 *tsc)
 	}
 	WRITE_ONCE(link->rx_seq, link->rx_seq + 1);
 	msg->queued_ns = ktime_get_ns();
+	/* This thread alone changes the clock, so it reads it without the lock */
+	msg->lead = hk_clock_lead(&link->clock, le32_to_cpu(hdr.stamp), *tsc);
+	msg->rtt_min = link->clock.rtt_min;
 	return msg;
 
 nomem:
@@ -171,7 +173,18 @@ static void rx_answer(struct hk_link *link, struct hk_msg *msg)
 	hk_link_send(link, msg);
 }
 
-static void rx_ping(struct hk_link *link, const struct hk_msg *msg)
+/* The peer's TSC was @peer when a message left that came at @tsc of ours */
+static void rx_heard(struct hk_link *link, u64 peer, u64 tsc)
+{
+	s64 lead;
+
+	raw_spin_lock_irq(&link->lock);
+	lead = hk_clock_hear(&link->clock, peer, tsc);
+	raw_spin_unlock_irq(&link->lock);
+	link->ops->heard(link, lead, link->clock.rtt_min);
+}
+
+static void rx_ping(struct hk_link *link, const struct hk_msg *msg, u64 tsc)
 {
 	const struct hk_wire_ping *ping = (struct hk_wire_ping *)msg->body;
 	struct hk_msg *pong;
@@ -182,6 +195,7 @@ static void rx_ping(struct hk_link *link, const struct hk_msg *msg)
 		hk_link_fill_ping(link, pong);
 		rx_answer(link, pong);
 	}
+	rx_heard(link, le64_to_cpu(ping->t_sent), tsc);
 	if (link->ops->seen_ping)
 		link->ops->seen_ping(link, ping);
 }
@@ -205,6 +219,7 @@ static void rx_pong(struct hk_link *link, const struct hk_msg *msg, u64 tsc)
 			link->rtt_min = ns;
 	}
 	raw_spin_unlock_irq(&link->lock);
+	rx_heard(link, le64_to_cpu(ping->t_peer), tsc);
 	if (link->ops->seen_ping)
 		link->ops->seen_ping(link, ping);
 }
@@ -266,7 +281,7 @@ static bool rx_dispatch(struct hk_link *link, struct hk_msg *msg, u64 tsc)
 
 	switch (msg->hdr.type) {
 	case HK_MSG_PING:
-		rx_ping(link, msg);
+		rx_ping(link, msg, tsc);
 		break;
 	case HK_MSG_PONG:
 		rx_pong(link, msg, tsc);

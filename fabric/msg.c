@@ -66,6 +66,7 @@ static const struct hk_wire_type types[HK_MSG_NR] = {
 	[HK_MSG_VM_CONFIG] = OPAQUE("vm-config"),
 	[HK_MSG_REPLICA_READY] = OPAQUE("replica-ready"),
 	[HK_MSG_VM_CONFIG_ACK] = OPAQUE("vm-config-ack"),
+	[HK_MSG_VM_CLOCK] = OPAQUE("vm-clock"),
 	[HK_MSG_VCPU_STATE] = OPAQUE("vcpu-state"),
 	[HK_MSG_VCPU_TAKEN] = OPAQUE("vcpu-taken"),
 	[HK_MSG_VCPU_MOVE] = OPAQUE("vcpu-move"),
@@ -128,9 +129,6 @@ int hk_wire_hdr_check(const struct hk_wire_hdr *hdr, __u16 peer,
 		return -EPROTO;
 	*why = "sender is not the peer";
 	if (le16_to_cpu(hdr->from) != peer)
-		return -EPROTO;
-	*why = "reserved field is not zero";
-	if (hdr->reserved)
 		return -EPROTO;
 	*why = "wrong lane for the type";
 	if (hdr->lane != t->lane)

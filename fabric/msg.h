@@ -49,6 +49,7 @@ enum hk_lane {
  * @HK_MSG_VM_CONFIG: origin -> replica: one section of what KVM was told (v1)
  * @HK_MSG_REPLICA_READY: replica -> all: may take this vCPU (v1)
  * @HK_MSG_VM_CONFIG_ACK: replica -> origin: applied up to here (v1)
+ * @HK_MSG_VM_CLOCK: any -> all members: offset of the guest's clock here (v1)
  * @HK_MSG_VCPU_STATE: resident -> target: the state of a vCPU (v1)
  * @HK_MSG_VCPU_TAKEN: target -> source and all: it runs here now, or not (v1)
  * @HK_MSG_VCPU_MOVE: any -> resident: please move to this node (v1)
@@ -73,6 +74,7 @@ enum hk_msg_type {
 	HK_MSG_VM_CONFIG = 33,
 	HK_MSG_REPLICA_READY = 34,
 	HK_MSG_VM_CONFIG_ACK = 35,
+	HK_MSG_VM_CLOCK = 36,
 	HK_MSG_VCPU_STATE = 48,
 	HK_MSG_VCPU_TAKEN = 49,
 	HK_MSG_VCPU_MOVE = 50,
@@ -99,7 +101,7 @@ enum hk_msg_type {
  * @epoch: membership generation of the sender
  * @vm: id of the VM this is about, 0 for the link itself
  * @seq: counts messages of this link and direction from 1
- * @reserved: zero
+ * @stamp: sender's TSC when it left, see hk_clock_stamp(); 0: not said
  */
 struct hk_wire_hdr {
 	__le16 magic;
@@ -111,7 +113,7 @@ struct hk_wire_hdr {
 	__u8 flags;
 	__le32 epoch;
 	__le32 vm;
-	__le32 reserved;
+	__le32 stamp;
 	__le64 seq;
 };
 

@@ -189,37 +189,23 @@ static void msrs_probe(struct hk_vcpu *hv, struct file *file)
 	mutex_unlock(&vs->lock);
 }
 
-/*
- * One offset between our TSC and the origin's, taken once: two vCPUs on this node
- * must never disagree.
+/**
+ * hk_tsc_shift() - move the TSC of a vCPU
+ * @hv: vCPU; its runner is current
+ * @file: its KVM file
+ * @by: ticks
+ *
+ * What the guest has written into its TSC stays in it.
+ * Return: 0 or errno.
  */
-static int tsc_delta(struct hk_vm *vm, s64 *delta)
+int hk_tsc_shift(struct hk_vcpu *hv, struct file *file, s64 by)
 {
-	struct hk_vcpus *vs = vm->vcpus;
-	int err = 0;
+	u64 offset;
+	long ret;
 
-	if (vm->origin == vm->node->id) {
-		*delta = 0;
-		return 0;
-	}
-	mutex_lock(&vs->lock);
-	if (!vs->tsc_known) {
-		struct hk_link *link;
-		u64 error = U64_MAX;
-
-		rcu_read_lock();
-		link = rcu_dereference(vm->node->peers[vm->origin].link);
-		if (link)
-			vs->tsc_delta = hk_link_tsc_offset(link, &error);
-		rcu_read_unlock();
-		if (error == U64_MAX)
-			err = -EAGAIN;
-		else
-			vs->tsc_known = true;
-	}
-	*delta = vs->tsc_delta;
-	mutex_unlock(&vs->lock);
-	return err;
+	ret = tsc_offset(hv, file, false, &offset);
+	offset += by;
+	return ret ?: tsc_offset(hv, file, true, &offset);
 }
 
 #define GET(_cmd, _field) do {						\
@@ -257,7 +243,6 @@ struct hk_msg *hk_capture(struct hk_vcpu *hv, struct file *file, char *why)
 	struct hk_msg *msg = NULL;
 	const char *what = "";
 	u64 offset;
-	s64 delta;
 	long ret;
 	int i;
 
@@ -276,10 +261,6 @@ struct hk_msg *hk_capture(struct hk_vcpu *hv, struct file *file, char *why)
 		ret = -EBUSY;
 		goto err;
 	}
-	what = "clock of the origin not known yet";
-	ret = tsc_delta(hv->vm, &delta);
-	if (ret)
-		goto err;
 	msrs_probe(hv, file);
 	what = "message";
 	msg = hk_msg_alloc(HK_MSG_VCPU_STATE, hv->vm->id,
@@ -316,7 +297,7 @@ struct hk_msg *hk_capture(struct hk_vcpu *hv, struct file *file, char *why)
 	ret = tsc_offset(hv, file, false, &offset);
 	if (ret)
 		goto err;
-	s->tsc_base = cpu_to_le64(offset - delta);
+	s->tsc_base = cpu_to_le64(offset - hv->tsc_delta);
 	GET(KVM_GET_LAPIC, s->lapic);
 	if (msrs_get(hv, file, &deadline, 1) == 1)
 		s->tsc_deadline = cpu_to_le64(deadline.data);
@@ -355,10 +336,11 @@ int hk_apply(struct hk_vcpu *hv, struct file *file, const struct hk_msg *msg,
 	s64 delta;
 	long ret;
 
-	what = "clock of the origin not known yet";
-	ret = tsc_delta(hv->vm, &delta);
+	what = "the guest's clock is not known here yet";
+	ret = hk_clock_take(hv, &delta);
 	if (ret)
 		goto err;
+	hv->tsc_delta = delta;
 	/* a CPU without XSAVE has none, and KVM then takes none */
 	if (s->xcrs.nr_xcrs)
 		SET(KVM_SET_XCRS, s->xcrs);

@@ -174,12 +174,36 @@ static void link_seen_ping(struct hk_link *link,
 	WRITE_ONCE(peer->budget, le64_to_cpu(ping->budget));
 }
 
+static void link_heard(struct hk_link *link, s64 lead, u64 rtt_min)
+{
+	struct node_link *nl = hk_link_priv(link);
+
+	hk_clock_heartbeat(nl->node, nl->peer, lead, rtt_min);
+}
+
+static bool link_timed(struct hk_link *link)
+{
+	struct node_link *nl = hk_link_priv(link);
+
+	return atomic_read(&nl->node->nr_vms);
+}
+
+static u64 link_tsc(struct hk_link *link)
+{
+	struct node_link *nl = hk_link_priv(link);
+
+	return hk_node_tsc(nl->node);
+}
+
 static const struct hk_link_ops node_link_ops = {
 	.recv = link_recv,
 	.down = link_down,
 	.fill_ping = link_fill_ping,
 	.seen_ping = link_seen_ping,
 	.up = link_up,
+	.heard = link_heard,
+	.timed = link_timed,
+	.tsc = link_tsc,
 };
 
 /* Questions about peers */
@@ -225,21 +249,6 @@ bool hk_node_link_up(struct hk_node *node, u16 peer)
 	up = link && hk_link_is_up(link);
 	rcu_read_unlock();
 	return up;
-}
-
-s64 hk_node_tsc_offset(struct hk_node *node, u16 peer)
-{
-	struct hk_link *link;
-	s64 offset = 0;
-
-	if (!peer || peer >= HK_MAX_NODES)
-		return 0;
-	rcu_read_lock();
-	link = rcu_dereference(node->peers[peer].link);
-	if (link)
-		offset = hk_link_tsc_offset(link, NULL);
-	rcu_read_unlock();
-	return offset;
 }
 
 const char *hk_node_peer_name(struct hk_node *node, u16 peer, char *buf)
@@ -497,7 +506,12 @@ static __net_init int hk_net_init(struct net *net)
 	node->dead_ms = HK_DEAD_MS_DEFAULT;
 	/* Not WQ_MEM_RECLAIM: its items wait for links, as these cannot */
 	node->wq = alloc_workqueue("hk-node/%u", WQ_UNBOUND, 0, net->ns.inum);
-	return node->wq ? 0 : -ENOMEM;
+	if (!node->wq)
+		return -ENOMEM;
+	if (!hk_clock_init(node))
+		return 0;
+	destroy_workqueue(node->wq);
+	return -ENOMEM;
 }
 
 /*
@@ -519,6 +533,7 @@ static __net_exit void hk_net_exit(struct net *net)
 				   10 * HZ))
 		pr_warn("node in namespace %u: still waiting for %d VMs\n",
 			net->ns.inum, atomic_read(&node->nr_vms));
+	hk_clock_exit(node);
 	destroy_workqueue(node->wq);
 	mutex_destroy(&node->lock);
 }

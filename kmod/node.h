@@ -10,18 +10,19 @@
 #define HK_KMOD_NODE_H
 
 #include <linux/atomic.h>
+#include <linux/cpumask.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <net/net_namespace.h>
 #include "../dsm/types.h"
 #include "../fabric/link.h"
 #include "../uapi/hyperkernel_netlink.h"
 
 struct hk_vm;
-struct workqueue_struct;
 
 #define HK_HEARTBEAT_MS_DEFAULT	200
 #define HK_DEAD_MS_DEFAULT	2000
@@ -92,6 +93,16 @@ struct hk_node {
 	atomic_t gen;
 	/** @wq: unbound workqueue for what may sleep */
 	struct workqueue_struct *wq;
+	/** @clock_lock: serialises steps of guests' clocks; see clock.c */
+	struct mutex clock_lock;
+	/** @clock_mask: scratch of a step, under @clock_lock */
+	cpumask_var_t clock_mask;
+	/** @tsc_drift: what tsc_drift_ppb has added; written under @clock_lock */
+	s64 tsc_drift;
+	/** @drift_at: TSC when it last added something, 0: it did not; @drift_work's */
+	u64 drift_at;
+	/** @drift_work: adds more */
+	struct delayed_work drift_work;
 };
 
 int hk_node_init(void);
@@ -108,13 +119,11 @@ struct hk_node *hk_node_of(const struct net *net);
  */
 int hk_node_send(struct hk_node *node, u16 to, struct hk_msg *msg);
 
-/**
- * hk_node_tsc_offset() - peer's TSC minus ours
- * @node: node
- * @peer: peer's id
- * Return: 0 for the own id
- */
-s64 hk_node_tsc_offset(struct hk_node *node, u16 peer);
+/* the guests' clock, kmod/clock.c */
+int hk_clock_init(struct hk_node *node);
+void hk_clock_exit(struct hk_node *node);
+u64 hk_node_tsc(struct hk_node *node);
+void hk_clock_heartbeat(struct hk_node *node, u16 peer, s64 lead, u64 rtt_min);
 
 /* HELLO was exchanged and the link has not ended; any context */
 bool hk_node_link_up(struct hk_node *node, u16 peer);

@@ -164,6 +164,7 @@ static bool run_at_home(struct hk_vcpu *hv, struct file *file, long *ret)
 	}
 	hk_vcpu_hold(hv);
 	to = wanted(hv);
+	hk_clock_catch_up(hv, file);
 	if (!to || hk_immediate_exit(run) || needs_vmm(vcpu)) {
 		*ret = hk_kvm_vcpu_ioctl(file, KVM_RUN, 0);
 		if (*ret != -EINTR || !hk_vcpu_eat_kick() ||

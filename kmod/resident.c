@@ -66,6 +66,7 @@ void hk_vcpu_hold(struct hk_vcpu *hv)
 long hk_vcpu_enter(struct hk_vcpu *hv, struct file *file)
 {
 	hk_vcpu_hold(hv);
+	hk_clock_catch_up(hv, file);
 	if (hk_vcpu_attention(hv))
 		hk_vcpu_self_kick();
 	return hk_kvm_vcpu_ioctl(file, KVM_RUN, 0);

@@ -59,6 +59,7 @@ int hk_vcpus_create(struct hk_vm *vm)
 	if (!vs)
 		return -ENOMEM;
 	vs->nr = vm->nr_vcpus;
+	hk_gclock_init(&vs->clock, vm->node->id, vm->origin);
 	mutex_init(&vs->lock);
 	INIT_LIST_HEAD(&vs->sections);
 	INIT_LIST_HEAD(&vs->movers);
@@ -71,6 +72,9 @@ int hk_vcpus_create(struct hk_vm *vm)
 		hv->index = i;
 		raw_spin_lock_init(&hv->lock);
 		init_waitqueue_head(&hv->wq);
+		/* what tsc_drift_ppb has added before the guest begins is no drift to it */
+		hv->tsc_delta = READ_ONCE(vm->node->tsc_drift);
+		hv->tsc_stale = true;
 		hv->place = vm->place[i];
 		hv->ready = hk_node_bit(vm->origin);
 		hv->res.node = vm->origin;
@@ -641,6 +645,10 @@ int hk_vcpus_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why)
 		WRITE_ONCE(vs->acked[peer], le64_to_cpu(a->seq));
 		wake_up_all(&vs->wq);
 		goto out;
+	}
+	if (type == HK_MSG_VM_CLOCK) {
+		err = hk_clock_recv(vm, peer, msg);
+		goto out_why;
 	}
 	hv = &vs->v[le32_to_cpu(*(__le32 *)msg->body)];
 	switch (type) {

@@ -11,6 +11,7 @@
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include "../fabric/gclock.h"
 #include "../migrate/msg.h"
 #include "../migrate/pending.h"
 #include "../migrate/residency.h"
@@ -102,6 +103,10 @@ struct hk_vcpu {
 	unsigned long scratch;
 	/** @harvested: origin: CPUID was sent to the replicas */
 	bool harvested;
+	/** @tsc_stale: @tsc_delta is old; the runner is to catch up before it enters */
+	bool tsc_stale;
+	/** @tsc_delta: what KVM's offset has of the guest's clock here; the runner's */
+	s64 tsc_delta;
 };
 
 /**
@@ -170,13 +175,10 @@ struct hk_vcpus {
 	spinlock_t movers_lock;
 	/** @cookies: for moves and exits */
 	atomic64_t cookies;
-	/** @tsc_known: @tsc_delta is set */
-	bool tsc_known;
-	/**
-	 * @tsc_delta: origin's TSC minus ours: one value for all vCPUs here, or
-	 * two of them could see each other's clock jump
-	 */
-	s64 tsc_delta;
+	/** @clock: guest's clock here; changed under hk_node.clock_lock */
+	struct hk_gclock clock;
+	/** @clock_asked: nodes that asked for it; once each. hk_node.clock_lock */
+	u64 clock_asked;
 	/** @nr_msrs: entries of @msrs, 0 before the first capture */
 	u32 nr_msrs;
 	/** @msrs: MSRs that this host's KVM can both read and write */
@@ -230,6 +232,11 @@ bool hk_vcpu_pending_eoi(struct kvm_vcpu *vcpu);
 long hk_resident_run(struct hk_vm *vm, const struct hk_replica_vcpu *arg,
 		     struct file *file);
 
+/* clock.c */
+int hk_clock_recv(struct hk_vm *vm, u16 peer, const struct hk_msg *msg);
+int hk_clock_take(struct hk_vcpu *hv, s64 *delta);
+void hk_clock_catch_up(struct hk_vcpu *hv, struct file *file);
+
 /* park.c */
 long hk_park_run(struct hk_vcpu *hv, struct file *file, unsigned long arg);
 int hk_park_recall(struct hk_vcpu *hv, struct file *file);
@@ -239,6 +246,7 @@ struct hk_msg *hk_capture(struct hk_vcpu *hv, struct file *file, char *why);
 int hk_apply(struct hk_vcpu *hv, struct file *file, const struct hk_msg *msg,
 	     char *why);
 void hk_silence(struct hk_vcpu *hv, struct file *file);
+int hk_tsc_shift(struct hk_vcpu *hv, struct file *file, s64 by);
 int hk_ident_read(struct hk_vcpu *hv, struct file *file,
 		  struct hk_wire_ident *ident);
 int hk_ident_apply(struct hk_vcpu *hv, struct file *file,

@@ -259,6 +259,8 @@ int hk_vm_recv(struct hk_node *node, u16 peer, struct hk_msg *msg, char *why)
 		return 0;
 	}
 	if (vm->members & hk_node_bit(peer)) {
+		/* first: what the message lets the guest know may be newer than its clock */
+		hk_clock_heard(vm, peer, msg->lead, msg->rtt_min);
 		err = vm_dispatch(vm, peer, msg, why);
 	} else {
 		snprintf(why, HK_REASON_MAX,
@@ -541,6 +543,7 @@ int hk_vm_create(struct hk_node *node, const struct hk_vm_cfg *cfg, char *why)
 		vm->id, vm->name, node->id, vm->ram_pages, vm->nr_vcpus,
 		vm->origin);
 	hk_netlink_vm_event(vm);
+	hk_clock_start(vm);
 	return 0;
 
 err_dev:

@@ -249,6 +249,9 @@ void hk_vcpus_closed(struct hk_vm *vm);
 void hk_vcpus_kill(struct hk_vm *vm);
 /* HK_MSG_VM_CONFIG … HK_MSG_VCPU_*; consumes @msg */
 int hk_vcpus_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why);
+/* the guest's clock, kmod/clock.c */
+void hk_clock_start(struct hk_vm *vm);
+void hk_clock_heard(struct hk_vm *vm, u16 peer, s64 lead, u64 rtt_min);
 /* hkctl vcpu move; waits, killable; @why: HK_REASON_LEN bytes */
 int hk_vcpu_move(struct hk_vm *vm, u32 vcpu, u16 to, char *why);
 /* for dumps */

@@ -33,6 +33,20 @@ struct hk_wire_config_ack {
 };
 
 /**
+ * struct hk_wire_clock - HK_MSG_VM_CLOCK
+ * @offset: guest's clock on the sender's node minus its TSC, see fabric/gclock.h
+ * @known: 1: @offset means something
+ * @ask: 1: the receiver is to tell its own, too
+ * @reserved: zero
+ */
+struct hk_wire_clock {
+	__le64 offset;
+	__u8 known;
+	__u8 ask;
+	__u8 reserved[6];
+};
+
+/**
  * struct hk_wire_vcpu - HK_MSG_REPLICA_READY, HK_MSG_VCPU_TAKEN, HK_MSG_VCPU_MOVE,
  * HK_MSG_VCPU_MOVED
  * @vcpu: index
@@ -138,7 +152,8 @@ struct hk_wire_exit {
  * kvm_msr_entry and @xsave_len bytes for KVM_SET_XSAVE
  * @vcpu: index
  * @seq: generation that begins with this handoff
- * @tsc_base: TSC offset as it would be on the origin
+ * @tsc_base: TSC offset without that of the guest's clock on the node, as it would
+ *	be on the origin if that had never been stepped
  * @tsc_deadline: MSR_IA32_TSC_DEADLINE
  * @nr_msrs: up to HK_STATE_MSRS_MAX
  * @xsave_len: up to HK_STATE_XSAVE_MAX
@@ -171,6 +186,7 @@ struct hk_wire_state {
 };
 
 static_assert(sizeof(struct hk_wire_config) == 16);
+static_assert(sizeof(struct hk_wire_clock) == 16);
 static_assert(sizeof(struct hk_wire_vcpu) == 24 + HK_REASON_MAX);
 static_assert(sizeof(struct hk_wire_irq) == 24);
 static_assert(sizeof(struct hk_wire_ident) == 32);

@@ -164,6 +164,14 @@ static const char *check_irq(const struct hk_wire_irq *i, u32 nr_vcpus)
 	return NULL;
 }
 
+static const char *check_clock(const struct hk_wire_clock *c)
+{
+	if (c->known > 1 || c->ask > 1 ||
+	    !all_zero(c->reserved, sizeof(c->reserved)))
+		return "reserved";
+	return !c->known && c->offset ? "offset of nothing" : NULL;
+}
+
 static const char *check_vcpu(const struct hk_wire_vcpu *v)
 {
 	const char *c;
@@ -186,6 +194,8 @@ static u32 min_len(u8 type)
 		return sizeof(struct hk_wire_config);
 	case HK_MSG_VM_CONFIG_ACK:
 		return sizeof(struct hk_wire_config_ack);
+	case HK_MSG_VM_CLOCK:
+		return sizeof(struct hk_wire_clock);
 	case HK_MSG_VCPU_STATE:
 		return sizeof(struct hk_wire_state);
 	case HK_MSG_VCPU_IRQ:
@@ -225,6 +235,10 @@ int hk_vcpu_msg_check(u8 type, const void *body, u32 len, u32 nr_vcpus,
 	if (type == HK_MSG_VM_CONFIG_ACK) {
 		if (len != least)
 			*why = "too long";
+		return *why ? -EPROTO : 0;
+	}
+	if (type == HK_MSG_VM_CLOCK) {
+		*why = len != least ? "too long" : check_clock(body);
 		return *why ? -EPROTO : 0;
 	}
 	/* all others begin with the vCPU's index */

@@ -227,6 +227,9 @@ enum hk_vcpu_state {
  * @HK_STAT_HANDOFF_NS_MIN: smallest
  * @HK_STAT_HANDOFF_NS_MAX: largest
  * @HK_STAT_HANDOFF_BYTES: sum of the states of vCPUs handed off from here, bytes
+ * @HK_STAT_CLOCK_STEPS: steps forward of the guest's clock on this node
+ * @HK_STAT_CLOCK_STEPPED_TICKS: sum of these, in ticks of the TSC
+ * @HK_STAT_CLOCK_LATE: of these, steps that a message had to wait for
  * @__HK_STAT_MAX: not one of them: their number with 0
  */
 enum hk_stat {
@@ -263,6 +266,9 @@ enum hk_stat {
 	HK_STAT_HANDOFF_NS_MIN,
 	HK_STAT_HANDOFF_NS_MAX,
 	HK_STAT_HANDOFF_BYTES,
+	HK_STAT_CLOCK_STEPS,
+	HK_STAT_CLOCK_STEPPED_TICKS,
+	HK_STAT_CLOCK_LATE,
 	__HK_STAT_MAX
 };
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
+#include "gclock.h"
 #include "msg.h"
 
 const char *hk_msg_name(__u8 type);
@@ -64,6 +64,7 @@ static const struct kind kinds[] = {
 	{ 33, 0, true, false, 0, 32768 },	/* VM_CONFIG */
 	{ 34, 0, true, false, 0, 32768 },	/* REPLICA_READY */
 	{ 35, 0, true, false, 0, 32768 },	/* VM_CONFIG_ACK */
+	{ 36, 0, true, false, 0, 32768 },	/* VM_CLOCK */
 	{ 48, 0, true, false, 0, 32768 },	/* VCPU_STATE */
 	{ 49, 0, true, false, 0, 32768 },	/* VCPU_TAKEN */
 	{ 50, 0, true, false, 0, 32768 },	/* VCPU_MOVE */
@@ -131,7 +132,7 @@ static bool model(const struct hk_wire_hdr *hdr)
 	__u32 len = le32toh(hdr->len);
 
 	return k && le16toh(hdr->magic) == 0x4b48 && hdr->version == 1 &&
-	       le16toh(hdr->from) == PEER && !hdr->reserved &&
+	       le16toh(hdr->from) == PEER &&
 	       hdr->lane == k->lane && len >= k->min && len <= k->max &&
 	       (hdr->flags == 0 || (hdr->flags == 1 && k->page)) &&
 	       (hdr->vm != 0) == k->vm;
@@ -286,7 +287,8 @@ static void test_flags(void)
 	}
 }
 
-static void test_reserved(void)
+/* The stamp is the clock's to judge: any is sound */
+static void test_any_stamp(void)
 {
 	struct hk_wire_hdr hdr;
 	size_t i;
@@ -295,8 +297,8 @@ static void test_reserved(void)
 	for (i = 0; i < NR_KINDS; i++) {
 		hdr = sound(&kinds[i]);
 		for (bit = 0; bit < 32; bit++) {
-			hdr.reserved = htole32(1u << bit);
-			CHECK(refused(&hdr, "reserved field is not zero"));
+			hdr.stamp = htole32(1u << bit);
+			CHECK(accepted(&hdr));
 		}
 	}
 }
@@ -476,9 +478,80 @@ static void test_clock_drift(void)
 	CHECK(worst <= 250000);
 }
 
+/* Whatever it is read by, a stamp is not before the TSC it was made of, nor far after */
+static void test_stamp(void)
+{
+	struct hk_clock clock = { 0 };
+	const __u64 reach = 1ull << (31 + HK_STAMP_SHIFT);
+	__u64 peer, now, delay;
+	__s64 lead, over;
+	int i;
+
+	CHECK(hk_clock_lead(&clock, 1, 1) == HK_LEAD_NONE);
+	CHECK(hk_clock_stamp(0xffffffffull << HK_STAMP_SHIFT));
+	srandom(3);
+	for (i = 0; i < 1000000; i++) {
+		peer = ((__u64)random() << 31 | random()) >> random() % 40;
+		now = ((__u64)random() << 31 | random()) >> random() % 40;
+		hk_clock_hear(&clock, peer, now);
+		/* the message of whose stamp this is left up to two minutes apart */
+		delay = ((__u64)random() << 10) % (reach * 9 / 10);
+		if (i & 1)
+			delay = -delay;
+		lead = hk_clock_lead(&clock, hk_clock_stamp(peer + delay), now);
+		over = lead - (__s64)(peer + delay - now);
+		CHECK(over >= 0 && over <= 2 << HK_STAMP_SHIFT);
+	}
+	CHECK(hk_clock_lead(&clock, 0, now) == HK_LEAD_NONE);
+}
+
+static void test_gclock(void)
+{
+	struct hk_gclock origin = { 0 }, c = { 0 };
+	__s64 by;
+
+	hk_gclock_init(&origin, 1, 1);
+	hk_gclock_init(&c, 2, 1);
+	CHECK(origin.known && !origin.offset && !c.known);
+	/* of node 3 nothing is known, nor from a message without a stamp */
+	CHECK(!hk_gclock_behind(&c, 3, 1000, 400, &by));
+	CHECK(!hk_gclock_behind(&c, 1, HK_LEAD_NONE, 400, &by));
+	CHECK(!hk_gclock_behind(&origin, 2, 1000, 400, &by));
+	/* the first offset may be anything */
+	CHECK(hk_gclock_behind(&c, 1, -5000, 400, &by) && by == -4900);
+	hk_gclock_step(&c, by);
+	CHECK(c.known && c.offset == -4900);
+	/* behind by no more than half of what it should be ahead: left alone */
+	CHECK(!hk_gclock_behind(&c, 1, -4950, 400, &by));
+	CHECK(hk_gclock_behind(&c, 1, -4949, 400, &by) && by == 51);
+	CHECK(hk_gclock_gap(&c, 1, -4949) == -49 && hk_gclock_gap(&c, 1, -4899) == 1);
+	/* without a round trip only what causality demands */
+	CHECK(!hk_gclock_behind(&c, 1, -4901, 0, &by));
+	CHECK(hk_gclock_behind(&c, 1, -4899, 0, &by) && by == 1);
+	/* offsets of others grow, and count */
+	CHECK(!hk_gclock_told(&c, 3, -77) && !hk_gclock_told(&c, 3, -77));
+	CHECK(hk_gclock_told(&c, 3, -78) && hk_gclock_told(&c, 1, -1));
+	CHECK(!hk_gclock_told(&c, 3, 500));
+	CHECK(hk_gclock_behind(&c, 3, -5000, 0, &by) && by == 400);
+	/* nonsense of a peer's: no trap, and too much to be believed */
+	CHECK(!hk_gclock_told(&c, 4, 0));
+	CHECK(hk_gclock_behind(&c, 4, 1ll << 61, 400, &by) && by > HK_GCLOCK_STEP_MAX);
+	hk_gclock_behind(&c, 4, -(1ll << 62) - (1ll << 61), 400, &by);
+	CHECK(!hk_gclock_told(&c, 4, 0x7fffffffffffffffll));
+	hk_gclock_behind(&c, 4, 0x7fffffffffffffffll, 400, &by);
+}
+
+static void test_interval(void)
+{
+	/* 20 us of round trip: 10 ms; 1 ms: half a second; never more than 100 a second */
+	CHECK(hk_clock_interval_ns(20000) == 10240000);
+	CHECK(hk_clock_interval_ns(1000000) == 512000000);
+	CHECK(hk_clock_interval_ns(0) == 10000000 && hk_clock_interval_ns(5000) == 10000000);
+}
+
 int main(void)
 {
-	printf("TAP version 13\n1..17\n");
+	printf("TAP version 13\n1..20\n");
 	run("sound headers of every type are accepted", test_sound);
 	run("short and long bodies are refused", test_length);
 	run("wrong magic is refused", test_magic);
@@ -488,7 +561,7 @@ int main(void)
 	run("another sender is refused", test_from);
 	run("wrong lane is refused", test_lane);
 	run("unknown flags and misplaced pages are refused", test_flags);
-	run("reserved field must be zero", test_reserved);
+	run("any stamp is accepted", test_any_stamp);
 	run("VM must be given where it belongs, and only there", test_vm);
 	run("noise is accepted exactly when it is sound", test_fuzz);
 	run("HELLO", test_hello);
@@ -496,5 +569,8 @@ int main(void)
 	run("text of a peer is fit for a log", test_text);
 	run("clock error stays within its bound", test_clock);
 	run("clock follows drift", test_clock_drift);
+	run("stamps are read right over minutes", test_stamp);
+	run("guest's clock: when to step, and how far", test_gclock);
+	run("interval follows the round trip", test_interval);
 	return nr_failed ? 1 : 0;
 }

@@ -398,6 +398,27 @@ static void test_config(void)
 	free(m.body);
 }
 
+static void test_clock(void)
+{
+	struct msg m = make(HK_MSG_VM_CLOCK, sizeof(struct hk_wire_clock));
+	unsigned int reserved = offsetof(struct hk_wire_clock, reserved);
+	unsigned int i;
+	bool ok = true;
+
+	tap_ok(lengths(&m, 1), "msg: CLOCK: length");
+	for (i = 0; i < 6; i++)
+		ok &= refuses(&m, reserved + i, 1);
+	tap_ok(ok && refuses(&m, offsetof(struct hk_wire_clock, known), 2) &&
+	       refuses(&m, offsetof(struct hk_wire_clock, ask), 2),
+	       "msg: CLOCK: flags and reserved");
+	ok = refuses(&m, 0, 1) && refuses(&m, 7, 0x80);
+	m.body[offsetof(struct hk_wire_clock, known)] = 1;
+	m.body[offsetof(struct hk_wire_clock, ask)] = 1;
+	m.body[7] = 0x80;
+	tap_ok(ok && !check(&m, m.len), "msg: CLOCK: offset only with known");
+	free(m.body);
+}
+
 static void test_types(void)
 {
 	unsigned int type;
@@ -406,7 +427,7 @@ static void test_types(void)
 	for (type = 0; type < 256; type++) {
 		struct msg m = make(type, 64);
 
-		if ((type >= HK_MSG_VM_CONFIG && type <= HK_MSG_VM_CONFIG_ACK) ||
+		if ((type >= HK_MSG_VM_CONFIG && type <= HK_MSG_VM_CLOCK) ||
 		    (type >= HK_MSG_VCPU_STATE && type <= HK_MSG_VCPU_MOVED)) {
 			free(m.body);
 			continue;
@@ -421,6 +442,7 @@ void test_msg(void)
 {
 	test_types();
 	test_config();
+	test_clock();
 	test_vcpu(HK_MSG_REPLICA_READY, "READY");
 	test_vcpu(HK_MSG_VCPU_TAKEN, "TAKEN");
 	test_vcpu(HK_MSG_VCPU_MOVE, "MOVE");

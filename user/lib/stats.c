@@ -39,6 +39,9 @@ static const char *const names[HK_STAT_MAX + 1] = {
 	[HK_STAT_HANDOFF_NS_MIN]	= "handoff-ns-min",
 	[HK_STAT_HANDOFF_NS_MAX]	= "handoff-ns-max",
 	[HK_STAT_HANDOFF_BYTES]		= "handoff-bytes",
+	[HK_STAT_CLOCK_STEPS]		= "clock-steps",
+	[HK_STAT_CLOCK_STEPPED_TICKS]	= "clock-stepped-ticks",
+	[HK_STAT_CLOCK_LATE]		= "clock-late",
 };
 
 const char *hk_stat_name(unsigned int stat)
