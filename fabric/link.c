@@ -151,6 +151,7 @@ static void link_end_work(struct work_struct *work)
 
 	link->conn->transport->release(link->conn);
 	link->conn = NULL;
+	hk_transport_put(link->cfg.transport);
 	link_purge(link);
 	link->ops->down(link, link->why);
 
@@ -473,7 +474,7 @@ static void link_thread_undo(struct task_struct *task)
 
 struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 			       const struct hk_link_cfg *cfg,
-			       struct socket *sock)
+			       struct socket *sock, char *why)
 {
 	struct hk_link *link;
 	struct hk_msg *hello;
@@ -481,9 +482,12 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 
 	if (!cfg->self || !cfg->peer || cfg->self == cfg->peer ||
 	    cfg->heartbeat_ms < 10 || cfg->heartbeat_ms > 10000 ||
-	    cfg->dead_ms < 100 || cfg->dead_ms > 60000)
+	    cfg->dead_ms < 100 || cfg->dead_ms > 60000) {
+		snprintf(why, HK_REASON_MAX, "unsound parameters");
 		return ERR_PTR(-EINVAL);
+	}
 
+	snprintf(why, HK_REASON_MAX, "out of memory");
 	link = kzalloc(sizeof(*link), GFP_KERNEL);
 	if (!link)
 		return ERR_PTR(-ENOMEM);
@@ -492,6 +496,7 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 	kref_get(&link->kref);
 	link->ops = ops;
 	link->cfg = *cfg;
+	strscpy(link->transport, cfg->transport->name, sizeof(link->transport));
 	raw_spin_lock_init(&link->lock);
 	for (i = 0; i < HK_LANE_NR; i++)
 		INIT_LIST_HEAD(&link->lanes[i]);
@@ -525,7 +530,7 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 		err = PTR_ERR(link->rx_task);
 		goto err_tx;
 	}
-	link->conn = hk_tcp.open(sock);
+	link->conn = cfg->transport->open(sock, cfg, why);
 	if (IS_ERR(link->conn)) {
 		err = PTR_ERR(link->conn);
 		goto err_rx;
@@ -562,6 +567,11 @@ void *hk_link_priv(struct hk_link *link)
 u16 hk_link_peer(struct hk_link *link)
 {
 	return link->cfg.peer;
+}
+
+const char *hk_link_transport(struct hk_link *link)
+{
+	return link->transport;
 }
 
 bool hk_link_is_up(struct hk_link *link)

@@ -18,6 +18,7 @@
 #include <net/net_namespace.h>
 #include "../dsm/types.h"
 #include "../fabric/link.h"
+#include "../fabric/transport.h"
 #include "../uapi/hyperkernel_netlink.h"
 
 struct hk_vm;
@@ -38,6 +39,8 @@ struct hk_peer {
 	bool claimed;
 	/** @state: enum hk_link_state */
 	u8 state;
+	/** @transport: of the link that is or was the last */
+	char transport[HK_TRANSPORT_NAME_MAX];
 	/** @reason: why the link went down */
 	char reason[HK_REASON_LEN];
 	/** @used: pages in use there, by its last heartbeat */
@@ -136,6 +139,7 @@ const char *hk_node_peer_name(struct hk_node *node, u16 peer, char *buf);
  * @peer: node id of the other end
  * @name: its name
  * @fd: connected TCP socket of the calling process, in the node's namespace
+ * @transport: name of what is to carry the link
  * @why: out, HK_REASON_LEN bytes: text for the user when it fails
  *
  * Does not wait for the peer's HELLO: an event says when the link is up or why it
@@ -143,7 +147,7 @@ const char *hk_node_peer_name(struct hk_node *node, u16 peer, char *buf);
  * Return: 0 or errno.
  */
 int hk_node_link_add(struct hk_node *node, u16 peer, const char *name, int fd,
-		     char *why);
+		     const char *transport, char *why);
 
 /* close the link to a peer, wait for its end; -ENOENT when there is none */
 int hk_node_link_del(struct hk_node *node, u16 peer);

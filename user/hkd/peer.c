@@ -265,7 +265,7 @@ static int attach_link(uint16_t id, struct stream *s, char *err)
 
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	fd = stream_release(s);
-	r = hk_link_add(hkd.nl, id, m->name, fd);
+	r = hk_link_add(hkd.nl, id, m->name, fd, "tcp");
 	close(fd);
 	if (r)
 		return fail(err, "link to node %u (%s): %s", id, m->name,
