@@ -342,8 +342,11 @@ static bool tx_once(struct hk_link *link)
 	}
 	if (err) {
 		/* The receiver may still find a BYE that says more */
-		hk_link_end(link, END_WEAK, "send to node %u: error %d",
-			    link->cfg.peer, err);
+		if (link->conn->why[0])
+			hk_link_end(link, END_WEAK, "%s", link->conn->why);
+		else
+			hk_link_end(link, END_WEAK, "send to node %u: error %d",
+				    link->cfg.peer, err);
 		return false;
 	}
 	WRITE_ONCE(link->tx_seq, link->tx_seq + nr);

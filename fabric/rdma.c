@@ -55,25 +55,15 @@ void hk_rdma_end(struct hk_rdma *rc, int err, bool closed, const char *fmt, ...)
 	spin_lock_irqsave(&rc->lock, irq);
 	if (!rc->err) {
 		va_start(args, fmt);
-		vscnprintf(rc->why, sizeof(rc->why), fmt, args);
+		vscnprintf(rc->conn.why, sizeof(rc->conn.why), fmt, args);
 		va_end(args);
 		rc->closed = closed;
-		WRITE_ONCE(rc->err, err);
+		/* Pairs with hk_rdma_err(): the reason is there by then */
+		smp_store_release(&rc->err, err);
 	}
 	spin_unlock_irqrestore(&rc->lock, irq);
 	wake_up_all(&rc->rx_wait);
 	wake_up_all(&rc->tx_wait);
-}
-
-int hk_rdma_why(struct hk_rdma *rc)
-{
-	int err;
-
-	spin_lock_irq(&rc->lock);
-	err = rc->err ?: -EPIPE;
-	strscpy(rc->conn.why, rc->why, sizeof(rc->conn.why));
-	spin_unlock_irq(&rc->lock);
-	return err;
 }
 
 /* The socket */
@@ -232,7 +222,7 @@ static void rdma_shutdown(struct hk_conn *conn)
 	wake_up_all(&rc->tx_wait);
 	if (up)
 		wait_event_timeout(rc->tx_wait,
-				   READ_ONCE(rc->err) || hk_rdma_tx_idle(rc),
+				   hk_rdma_err(rc) || hk_rdma_tx_idle(rc),
 				   msecs_to_jiffies(DRAIN_MS));
 	hk_rdma_end(rc, -EPIPE, false, "closed");
 	/*

@@ -146,7 +146,7 @@ struct hk_rdma_rx {
 
 /**
  * struct hk_rdma - one connection
- * @conn: what the link sees
+ * @conn: what the link sees; its reason is that for @err
  * @sock: authenticated TCP socket; its end is the end of the connection
  * @sock_changed: what @sock called before
  * @self: own node id
@@ -168,7 +168,6 @@ struct hk_rdma_rx {
  *	Also read without @lock
  * @closed: @err because the peer closed it in good order
  * @closing: shutdown was called
- * @why: reason for @err
  * @rx_queue: frames that came in
  * @flushed: the device returns receive buffers unused: @rx_queue does not grow any more
  * @credits: frames that we may send
@@ -222,7 +221,6 @@ struct hk_rdma {
 	int err;
 	bool closed;
 	bool closing;
-	char why[HK_REASON_MAX];
 	struct list_head rx_queue;
 	bool flushed;
 	u32 credits;
@@ -275,8 +273,12 @@ static inline struct hk_rdma *hk_to_rdma(struct hk_conn *conn)
 __printf(4, 5)
 void hk_rdma_end(struct hk_rdma *rc, int err, bool closed, const char *fmt, ...);
 
-/* the error to return to the link, with its reason; receiving thread only */
-int hk_rdma_why(struct hk_rdma *rc);
+/* 0, or the error to return to the link, whose reason can be read then */
+static inline int hk_rdma_err(struct hk_rdma *rc)
+{
+	/* Pairs with hk_rdma_end() */
+	return smp_load_acquire(&rc->err);
+}
 
 /* rdma_cm.c */
 int hk_rdma_bind(struct hk_rdma *rc, char *why);

@@ -287,8 +287,8 @@ static int wait_step(struct hk_rdma *rc, enum hk_rdma_step step)
 {
 	/* Ends by shutdown at the latest, dead_ms after the link was made */
 	wait_event_idle(rc->rx_wait, READ_ONCE(rc->step) >= step ||
-			READ_ONCE(rc->err));
-	return READ_ONCE(rc->err);
+			hk_rdma_err(rc));
+	return hk_rdma_err(rc);
 }
 
 static int step_failed(struct hk_rdma *rc, const char *what, int err)
@@ -433,5 +433,5 @@ int hk_rdma_start(struct hk_conn *conn)
 
 	if (!make(rc))
 		return 0;
-	return hk_rdma_why(rc);
+	return hk_rdma_err(rc);
 }

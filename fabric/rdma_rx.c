@@ -43,7 +43,7 @@ static void rx_again(struct hk_rdma *rc, struct hk_rdma_rx *rx)
 	unsigned long irq;
 	int err;
 
-	if (READ_ONCE(rc->err))
+	if (hk_rdma_err(rc))
 		return;
 	err = rx_post(rc, rx);
 	if (err) {
@@ -137,7 +137,7 @@ static bool rx_any(struct hk_rdma *rc)
 /* Return: 1 with @rx, or what recv returns */
 static int rx_next(struct hk_rdma *rc, struct hk_rdma_rx **rx)
 {
-	wait_event_idle(rc->rx_wait, rx_any(rc) || READ_ONCE(rc->err));
+	wait_event_idle(rc->rx_wait, rx_any(rc) || hk_rdma_err(rc));
 	if (!rx_any(rc)) {
 		/* What came in before the end is still to be read: a BYE */
 		rdma_disconnect(rc->id);
@@ -151,14 +151,14 @@ static int rx_next(struct hk_rdma *rc, struct hk_rdma_rx **rx)
 	spin_unlock_irq(&rc->lock);
 	if (*rx)
 		return 1;
-	return READ_ONCE(rc->closed) ? 0 : hk_rdma_why(rc);
+	return READ_ONCE(rc->closed) ? 0 : hk_rdma_err(rc);
 }
 
 static int rx_order(struct hk_rdma *rc, const char *what)
 {
 	hk_rdma_end(rc, -EPROTO, false, "node %u broke the RDMA protocol: %s",
 		    rc->peer, what);
-	return hk_rdma_why(rc);
+	return hk_rdma_err(rc);
 }
 
 static int rx_chunk(struct hk_rdma *rc)

@@ -140,7 +140,7 @@ bool hk_rdma_tx_idle(struct hk_rdma *rc)
 
 static int tx_over(struct hk_rdma *rc)
 {
-	int err = READ_ONCE(rc->err);
+	int err = hk_rdma_err(rc);
 
 	return err ?: READ_ONCE(rc->closing) ? -EPIPE : 0;
 }

@@ -34,8 +34,8 @@ struct socket;
 /**
  * struct hk_conn - one connection; embedded in the transport's own structure
  * @transport: who made it
- * @why: written by start, recv and recv_page before they return an error: why, for
- *	humans. Empty: the link finds words for the error itself.
+ * @why: for humans: why start, send, recv and recv_page return an error. Written once,
+ *	before they do. Empty: the link finds words for the error itself.
  */
 struct hk_conn {
 	const struct hk_transport *transport;
