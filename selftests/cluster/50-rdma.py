@@ -4,11 +4,11 @@
 
     host 1 (memtest)  ==== RDMA over rxe0 on eth0 ==== host 2 (memtest)
 
-Soft-RoCE of the stock kernel, no guest. First what must be refused: without the
-module, without a device. Then a link: round trips of all sizes, coherence of RAM
-over both hosts. Then its ends: cut, device removed, orderly. After each, the device
-has as many queue pairs, protection domains and so on as before. A node that does not
-offer RDMA gets TCP. Both modules unload."""
+Soft-RoCE of the stock kernel. First what must be refused: without the module, without
+a device. Then a link: round trips of all sizes, coherence of RAM over both hosts, a
+guest with a vCPU on each. Then its ends: cut, device removed, orderly. After each, the
+device has as many queue pairs, protection domains and so on as before. A node that does
+not offer RDMA gets TCP. Both modules unload."""
 
 import os
 import re
@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(TOP, 'scripts', 'lib'))
 import hkdrive                                          # noqa: E402
 from hkdrive import need                                # noqa: E402
 
-RAM = '96M'
+RAM = '160M'
 # Silence that means death; far above what a loaded machine makes of a host
 DEAD_MS = 6000
 RXE = 'rdma link add rxe0 type rxe netdev eth0'
@@ -106,6 +106,25 @@ def memtest(d):
     d.host(1, 'hkctl vm delete m')
 
 
+def guest(d):
+    """Boots with a vCPU on each host, writes and verifies its RAM, powers off."""
+    d.vm_create('g', ram='256M', vcpus=2, append='hk.plain', more='place 1,2')
+    con = d.vm_start('g')
+    try:
+        con.expect(r'HK-GUEST-UP cpus=2', 150)
+        con.expect(r'HK-GUEST-SHELL', 60)
+        rc, text = con.run('fill 32')
+        need(rc == 0, text)
+        con.send('poweroff -f')
+        for n in (1, 2):
+            d.host(n, 'hkctl vm wait g 60')
+            reason = d.json(n, 'vm show g')[0].get('reason', '')
+            need('powered off' in reason, reason)
+    finally:
+        con.close()
+    d.host(1, 'hkctl vm delete g')
+
+
 def used(d, n):
     return d.json(n, 'node show %d' % n)[0]['used-pages']
 
@@ -162,6 +181,8 @@ def main():
                     n, what, r['median-ns'] // 1000))
         with tap.test('RAM is coherent over RDMA'):
             memtest(d)
+        with tap.test('a guest runs over RDMA'):
+            guest(d)
         with tap.test('no memory is registered for it'):
             for n in (1, 2):
                 now = resources(d, n)
