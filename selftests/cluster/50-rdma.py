@@ -63,6 +63,13 @@ def link_down(d, n, pattern):
     print('# host %d: %s' % (n, have['reason']))
 
 
+def echo(d, n, what):
+    """Round trips from host n. Times are to be compared within one run only."""
+    r = d.json(n, 'link echo h%d count 100 %s' % (3 - n, what))
+    need(r['count'] == 100, r)
+    print('# from host %d, %s: median %d us' % (n, what, r['median-ns'] // 1000))
+
+
 def resources(d, n):
     """What is there of each kind on the device; '' without one."""
     text = d.host(n, 'rdma resource show rxe0', check=False)[1]
@@ -100,8 +107,7 @@ def memtest(d):
         print('# ' + line)
     need(text.count('\nok ') == 7 and 'not ok' not in text, text)
     for n in (1, 2):
-        stats = d.json(n, 'stats show m')
-        stats = stats[0] if isinstance(stats, list) else stats
+        stats = d.json(n, 'stats show m')[0]
         need(stats['sent'] > 1000, 'host %d sent %d pages' % (n, stats['sent']))
     d.host(1, 'hkctl vm delete m')
 
@@ -174,11 +180,7 @@ def main():
             for n, what in ((1, 'len 16'), (2, 'len 300'), (1, 'len 4048'),
                             (2, 'len 4049'), (1, 'len 32768'), (1, 'page'),
                             (2, 'page')):
-                r = d.json(n, 'link echo h%d count 100 %s' % (3 - n, what))
-                r = r[0] if isinstance(r, list) else r
-                need(r['count'] == 100, r)
-                print('# from host %d, %s: median %d us' % (
-                    n, what, r['median-ns'] // 1000))
+                echo(d, n, what)
         with tap.test('RAM is coherent over RDMA'):
             memtest(d)
         with tap.test('a guest runs over RDMA'):
@@ -222,7 +224,7 @@ def main():
             start_hkd(d, 2, rdma=False)
             join(d)
             link_up(d, 'tcp')
-            d.host(2, 'hkctl link echo h1 page')
+            echo(d, 1, 'page')
             as_before(d, before)
         with tap.test('both modules unload'):
             for n in (2, 1):
