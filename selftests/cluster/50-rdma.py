@@ -183,8 +183,12 @@ def main():
                 echo(d, n, what)
         with tap.test('RAM is coherent over RDMA'):
             memtest(d)
-        with tap.test('a guest runs over RDMA'):
-            guest(d)
+        name = 'a guest runs over RDMA'
+        if os.environ.get('GUEST') == '0':
+            tap.skip(name, 'soft-RoCE of this kernel takes minutes for it; GUEST=1')
+        else:
+            with tap.test(name):
+                guest(d)
         with tap.test('no memory is registered for it'):
             for n in (1, 2):
                 now = resources(d, n)
