@@ -5,10 +5,10 @@
     host 1 (memtest)  ==== RDMA over rxe0 on eth0 ==== host 2 (memtest)
 
 Soft-RoCE of the stock kernel. First what must be refused: without the module, without
-a device. Then a link: round trips of all sizes, coherence of RAM over both hosts, with
-GUEST=1 a guest with a vCPU on each. Then its ends: cut, device removed, orderly. After each, the
-device has as many queue pairs, protection domains and so on as before. A node that does
-not offer RDMA gets TCP. Both modules unload."""
+a device. Then a link: round trips of all sizes, coherence of RAM over both hosts; with
+GUEST=1 a guest with a vCPU on each, too. Then its ends: cut, device removed, orderly.
+After each, the device has as many queue pairs, protection domains and so on as before.
+A node that does not offer RDMA gets TCP. Both modules unload."""
 
 import os
 import re
