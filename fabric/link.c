@@ -157,6 +157,7 @@ static void link_end_work(struct work_struct *work)
 
 	link->conn->transport->release(link->conn);
 	link->conn = NULL;
+	hk_transport_put(link->cfg.transport);
 	link_purge(link);
 	link->ops->down(link, link->why);
 
@@ -351,8 +352,11 @@ static bool tx_once(struct hk_link *link)
 	}
 	if (err) {
 		/* The receiver may still find a BYE that says more */
-		hk_link_end(link, END_WEAK, "send to node %u: error %d",
-			    link->cfg.peer, err);
+		if (link->conn->why[0])
+			hk_link_end(link, END_WEAK, "%s", link->conn->why);
+		else
+			hk_link_end(link, END_WEAK, "send to node %u: error %d",
+				    link->cfg.peer, err);
 		return false;
 	}
 	WRITE_ONCE(link->tx_seq, link->tx_seq + nr);
@@ -490,7 +494,7 @@ static void link_thread_undo(struct task_struct *task)
 
 struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 			       const struct hk_link_cfg *cfg,
-			       struct socket *sock)
+			       struct socket *sock, char *why)
 {
 	struct hk_link *link;
 	struct hk_msg *hello;
@@ -498,9 +502,12 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 
 	if (!cfg->self || !cfg->peer || cfg->self == cfg->peer ||
 	    cfg->heartbeat_ms < 10 || cfg->heartbeat_ms > 10000 ||
-	    cfg->dead_ms < 100 || cfg->dead_ms > 60000)
+	    cfg->dead_ms < 100 || cfg->dead_ms > 60000) {
+		snprintf(why, HK_REASON_MAX, "unsound parameters");
 		return ERR_PTR(-EINVAL);
+	}
 
+	snprintf(why, HK_REASON_MAX, "out of memory");
 	link = kzalloc(sizeof(*link), GFP_KERNEL);
 	if (!link)
 		return ERR_PTR(-ENOMEM);
@@ -509,6 +516,7 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 	kref_get(&link->kref);
 	link->ops = ops;
 	link->cfg = *cfg;
+	strscpy(link->transport, cfg->transport->name, sizeof(link->transport));
 	raw_spin_lock_init(&link->lock);
 	for (i = 0; i < HK_LANE_NR; i++)
 		INIT_LIST_HEAD(&link->lanes[i]);
@@ -544,7 +552,7 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 		err = PTR_ERR(link->rx_task);
 		goto err_tx;
 	}
-	link->conn = hk_tcp.open(sock);
+	link->conn = cfg->transport->open(sock, cfg, why);
 	if (IS_ERR(link->conn)) {
 		err = PTR_ERR(link->conn);
 		goto err_rx;
@@ -581,6 +589,11 @@ void *hk_link_priv(struct hk_link *link)
 u16 hk_link_peer(struct hk_link *link)
 {
 	return link->cfg.peer;
+}
+
+const char *hk_link_transport(struct hk_link *link)
+{
+	return link->transport;
 }
 
 bool hk_link_is_up(struct hk_link *link)

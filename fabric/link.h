@@ -19,6 +19,7 @@
 #include "msg.h"
 
 struct hk_link;
+struct hk_transport;
 struct socket;
 
 /**
@@ -87,6 +88,8 @@ struct hk_link_ops {
  * @cluster: cluster identity
  * @heartbeat_ms: a PING this often, 10 to 10000
  * @dead_ms: nothing heard for so long: the link is down, 100 to 60000
+ * @transport: what carries the link; its module is held by the caller, and on
+ *	success by the link until its end
  * @priv: for the owner
  */
 struct hk_link_cfg {
@@ -96,6 +99,7 @@ struct hk_link_cfg {
 	u8 cluster[16];
 	u32 heartbeat_ms;
 	u32 dead_ms;
+	const struct hk_transport *transport;
 	void *priv;
 };
 
@@ -133,6 +137,7 @@ struct hk_link_stats {
  * @cfg: parameters, copied
  * @sock: connected stream socket; on success the link owns it (the reference to
  *	its file is dropped when the link is freed)
+ * @why: out, HK_REASON_MAX bytes: text for humans when it fails
  *
  * Sends HELLO and expects the peer's as the first message. Messages may be queued at
  * once. All of @ops may be called before this function has returned.
@@ -141,7 +146,7 @@ struct hk_link_stats {
  */
 struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 			       const struct hk_link_cfg *cfg,
-			       struct socket *sock);
+			       struct socket *sock, char *why);
 
 /**
  * hk_link_close() - end a link
@@ -173,6 +178,8 @@ void hk_link_get(struct hk_link *link);
 void hk_link_put(struct hk_link *link);	/* any context; NULL is allowed */
 void *hk_link_priv(struct hk_link *link);
 u16 hk_link_peer(struct hk_link *link);
+/* what carries it, until the caller's reference is gone */
+const char *hk_link_transport(struct hk_link *link);
 /* HELLO was exchanged and the end has not begun */
 bool hk_link_is_up(struct hk_link *link);
 void hk_link_stats_get(struct hk_link *link, struct hk_link_stats *stats);

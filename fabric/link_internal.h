@@ -43,6 +43,7 @@ enum link_state {
  * @kref: references; the last put may come from any context
  * @ops: calls to the owner
  * @cfg: parameters
+ * @transport: its name, also when its module has gone
  * @conn: the transport's connection, NULL after the end
  * @lock: protects the fields down to @up_since
  * @state: enum link_state; also read without @lock
@@ -85,6 +86,7 @@ struct hk_link {
 	struct kref kref;
 	const struct hk_link_ops *ops;
 	struct hk_link_cfg cfg;
+	char transport[HK_TRANSPORT_NAME_MAX];
 	struct hk_conn *conn;
 
 	raw_spinlock_t lock;	/* leaf, see Locks in link.c */

@@ -42,19 +42,20 @@ static void rx_refuse(struct hk_link *link, const struct hk_wire_hdr *hdr,
 		    link->cfg.peer, why);
 }
 
-/* Return: true when @vec was filled; otherwise the end has begun */
-static bool rx_bytes(struct hk_link *link, struct kvec *vec, unsigned int nr,
-		     size_t len, bool start)
+/*
+ * Judge what the transport returned for @len bytes; @start: a message begins here.
+ * Return: true when they are there; otherwise the end has begun
+ */
+static bool rx_result(struct hk_link *link, int ret, size_t len, bool start)
 {
-	int ret;
-
-	ret = link->conn->transport->recv(link->conn, vec, nr, len);
 	if (ret > 0) {
 		WRITE_ONCE(link->rx_bytes, link->rx_bytes + len);
 		return true;
 	}
 	/* Better than a weak reason of the sender; no news when the end shut us down */
-	if (!ret && start)
+	if (ret < 0 && link->conn->why[0])
+		hk_link_end(link, 0, "%s", link->conn->why);
+	else if (!ret && start)
 		hk_link_end(link, 0, "node %u closed the connection",
 			    link->cfg.peer);
 	else if (!ret || ret == -ECONNABORTED)
@@ -66,6 +67,20 @@ static bool rx_bytes(struct hk_link *link, struct kvec *vec, unsigned int nr,
 	return false;
 }
 
+static bool rx_bytes(struct hk_link *link, struct kvec *vec, unsigned int nr,
+		     size_t len, bool start)
+{
+	return rx_result(link, link->conn->transport->recv(link->conn, vec, nr,
+							   len), len, start);
+}
+
+static bool rx_page(struct hk_link *link, struct hk_msg *msg)
+{
+	int ret = link->conn->transport->recv_page(link->conn, &msg->page);
+
+	return rx_result(link, ret, HK_WIRE_PAGE_SIZE, false);
+}
+
 static struct hk_msg *rx_msg(struct hk_link *link, u64 *tsc)
 {
 	const char *why;
@@ -73,6 +88,7 @@ static struct hk_msg *rx_msg(struct hk_link *link, u64 *tsc)
 	struct hk_msg *msg;
 	struct kvec vec[2];
 	unsigned int nr = 0;
+	bool page;
 	u32 len;
 
 	vec[0].iov_base = &hdr;
@@ -105,22 +121,22 @@ static struct hk_msg *rx_msg(struct hk_link *link, u64 *tsc)
 	if (!msg)
 		goto nomem;
 	msg->hdr = hdr;
-	if (hdr.flags & HK_WIRE_F_PAGE) {
-		msg->page = alloc_page(GFP_NOIO);
-		if (!msg->page)
-			goto nomem;
-	}
-
 	if (len) {
 		vec[nr].iov_base = msg->body;
 		vec[nr++].iov_len = len;
 	}
-	if (msg->page) {
+	page = hdr.flags & HK_WIRE_F_PAGE;
+	if (page && !link->conn->transport->recv_page) {
+		page = false;
+		msg->page = alloc_page(GFP_NOIO);
+		if (!msg->page)
+			goto nomem;
 		vec[nr].iov_base = page_address(msg->page);
 		vec[nr++].iov_len = HK_WIRE_PAGE_SIZE;
 		len += HK_WIRE_PAGE_SIZE;
 	}
-	if (nr && !rx_bytes(link, vec, nr, len, false)) {
+	if ((nr && !rx_bytes(link, vec, nr, len, false)) ||
+	    (page && !rx_page(link, msg))) {
 		hk_msg_free(msg);
 		return NULL;
 	}
@@ -320,13 +336,22 @@ int hk_link_rx_thread(void *data)
 	unsigned int noio = memalloc_noio_save();
 	struct hk_msg *msg;
 	u64 tsc;
+	int err;
 
+	if (link->conn->transport->start) {
+		err = link->conn->transport->start(link->conn);
+		if (err) {
+			rx_result(link, err, 0, true);
+			goto out;
+		}
+	}
 	do {
 		rx_quiet(link, ktime_get_ns());
 		msg = rx_msg(link, &tsc);
 		/* What takes long from here on is not the peer's fault */
 		rx_quiet(link, 0);
 	} while (msg && rx_dispatch(link, msg, tsc));
+out:
 	memalloc_noio_restore(noio);
 	complete_all(&link->rx_done);
 	return 0;

@@ -11,6 +11,7 @@
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/net.h>
 #include <linux/slab.h>
 #include <linux/socket.h>
@@ -45,24 +46,31 @@ static struct tcp_conn *to_tcp(struct hk_conn *conn)
  * free memory by sending here, and a peer decides how much comes in, so that
  * reserves could be drained from outside.
  */
-static struct hk_conn *tcp_open(struct socket *sock)
+static struct hk_conn *tcp_open(struct socket *sock,
+				const struct hk_link_cfg *cfg, char *why)
 {
 	struct sock *sk = sock->sk;
 	struct tcp_conn *tcp;
 
-	if (sock->type != SOCK_STREAM)
+	if (sock->type != SOCK_STREAM) {
+		snprintf(why, HK_REASON_MAX, "the socket is not a stream");
 		return ERR_PTR(-EPROTOTYPE);
+	}
 	/*
 	 * A connect() that did not block leaves sock->state at SS_CONNECTING until
 	 * user space asks again; the protocol knows better.
 	 */
 	if (sk_is_tcp(sk) ? sk->sk_state != TCP_ESTABLISHED :
-			    sock->state != SS_CONNECTED)
+			    sock->state != SS_CONNECTED) {
+		snprintf(why, HK_REASON_MAX, "the socket is not connected");
 		return ERR_PTR(-ENOTCONN);
+	}
 
 	tcp = kzalloc(sizeof(*tcp), GFP_KERNEL);
-	if (!tcp)
+	if (!tcp) {
+		snprintf(why, HK_REASON_MAX, "out of memory");
 		return ERR_PTR(-ENOMEM);
+	}
 	tcp->conn.transport = &hk_tcp;
 	tcp->sock = sock;
 
@@ -163,8 +171,10 @@ static void tcp_release(struct hk_conn *conn)
 	kfree(tcp);
 }
 
-const struct hk_transport hk_tcp = {
+struct hk_transport hk_tcp = {
 	.name = "tcp",
+	.api = HK_TRANSPORT_API,
+	.owner = THIS_MODULE,
 	.open = tcp_open,
 	.send = tcp_send,
 	.recv = tcp_recv,

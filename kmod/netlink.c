@@ -45,10 +45,12 @@ static const struct nla_policy node_set_policy[HK_A_DEAD_MS + 1] = {
 	[HK_A_DEAD_MS] = NLA_POLICY_MIN(NLA_U32, 100),
 };
 
-static const struct nla_policy link_add_policy[HK_A_FD + 1] = {
+static const struct nla_policy link_add_policy[HK_A_TRANSPORT + 1] = {
 	[HK_A_PEER_ID] = POL_NODE_ID,
 	[HK_A_PEER_NAME] = POL_NAME,
 	[HK_A_FD] = NLA_POLICY_MIN(NLA_S32, 0),
+	[HK_A_TRANSPORT] = { .type = NLA_NUL_STRING,
+			     .len = HK_TRANSPORT_NAME_MAX - 1 },
 };
 
 static const struct nla_policy peer_policy[HK_A_PEER_ID + 1] = {
@@ -249,6 +251,7 @@ static int nl_node_reset(struct sk_buff *skb, struct genl_info *info)
 
 static int nl_link_add(struct sk_buff *skb, struct genl_info *info)
 {
+	struct nlattr *transport = info->attrs[HK_A_TRANSPORT];
 	struct hk_node *node = nl_node(info);
 	char why[HK_REASON_LEN] = "";
 	int err, attr;
@@ -263,12 +266,16 @@ static int nl_link_add(struct sk_buff *skb, struct genl_info *info)
 
 	err = hk_node_link_add(node, nla_get_u16(info->attrs[HK_A_PEER_ID]),
 			       nla_data(info->attrs[HK_A_PEER_NAME]),
-			       nla_get_s32(info->attrs[HK_A_FD]), why);
+			       nla_get_s32(info->attrs[HK_A_FD]),
+			       transport ? nla_data(transport) : hk_tcp.name,
+			       why);
 	if (!err)
 		return 0;
 	if (err == -EINVAL)
 		attr = hk_name_ok(nla_data(info->attrs[HK_A_PEER_NAME])) ?
 		       HK_A_PEER_ID : HK_A_PEER_NAME;
+	else if (err == -EPROTONOSUPPORT)
+		attr = HK_A_TRANSPORT;
 	else
 		attr = err == -EEXIST ? HK_A_PEER_ID : HK_A_FD;
 	return refuse(info, attr, err, "%s", why);
@@ -582,7 +589,7 @@ static const struct genl_ops nl_ops[] = {
 	  POLICY(node_set_policy, HK_A_DEAD_MS) },
 	{ .cmd = HK_CMD_NODE_RESET, .doit = nl_node_reset, ADMIN_LOCKED },
 	{ .cmd = HK_CMD_LINK_ADD, .doit = nl_link_add, ADMIN_LOCKED,
-	  POLICY(link_add_policy, HK_A_FD) },
+	  POLICY(link_add_policy, HK_A_TRANSPORT) },
 	{ .cmd = HK_CMD_LINK_DEL, .doit = nl_link_del, ADMIN_LOCKED,
 	  POLICY(peer_policy, HK_A_PEER_ID) },
 	{ .cmd = HK_CMD_LINK_GET, .dumpit = hk_netlink_dump_links },

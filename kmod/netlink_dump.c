@@ -63,6 +63,7 @@ static bool peer_read(struct hk_node *node, u16 id, struct hk_peer *copy)
 
 	spin_lock(&node->peers_lock);
 	memcpy(copy->name, peer->name, sizeof(copy->name));
+	memcpy(copy->transport, peer->transport, sizeof(copy->transport));
 	memcpy(copy->reason, peer->reason, sizeof(copy->reason));
 	copy->state = peer->state;
 	copy->claimed = peer->claimed;
@@ -78,6 +79,9 @@ static int put_peer(struct sk_buff *msg, u16 id, const struct hk_peer *peer)
 	if (nla_put_u16(msg, HK_A_PEER_ID, id) ||
 	    nla_put_string(msg, HK_A_PEER_NAME, peer->name) ||
 	    nla_put_u8(msg, HK_A_LINK_STATE, peer->state))
+		return -EMSGSIZE;
+	if (peer->transport[0] &&
+	    nla_put_string(msg, HK_A_TRANSPORT, peer->transport))
 		return -EMSGSIZE;
 	if (peer->state == HK_LINK_DOWN &&
 	    nla_put_string(msg, HK_A_REASON, peer->reason))

@@ -289,7 +289,7 @@ static int node_sock_check(struct hk_node *node, struct socket *sock, char *why)
 }
 
 int hk_node_link_add(struct hk_node *node, u16 id, const char *name, int fd,
-		     char *why)
+		     const char *transport, char *why)
 {
 	struct hk_link_cfg cfg = {
 		.self = node->id,
@@ -327,11 +327,21 @@ int hk_node_link_add(struct hk_node *node, u16 id, const char *name, int fd,
 	err = node_sock_check(node, sock, why);
 	if (err)
 		goto err_sock;
+	cfg.transport = hk_transport_get(transport);
+	if (!cfg.transport) {
+		err = -EPROTONOSUPPORT;
+		snprintf(why, HK_REASON_LEN,
+			 "no transport %s: is hyperkernel-%s.ko loaded?",
+			 transport, transport);
+		goto err_sock;
+	}
 
 	err = -ENOMEM;
 	nl = kzalloc(sizeof(*nl), GFP_KERNEL);
-	if (!nl)
-		goto err_why;
+	if (!nl) {
+		snprintf(why, HK_REASON_LEN, "out of memory");
+		goto err_transport;
+	}
 	nl->node = node;
 	nl->peer = id;
 	INIT_WORK(&nl->close_work, link_close_work);
@@ -357,18 +367,18 @@ int hk_node_link_add(struct hk_node *node, u16 id, const char *name, int fd,
 	peer->state = HK_LINK_NONE;
 	peer->reason[0] = '\0';
 	strscpy(peer->name, name, sizeof(peer->name));
+	strscpy(peer->transport, cfg.transport->name, sizeof(peer->transport));
 	spin_unlock(&node->peers_lock);
 
-	link = hk_link_create(&node_link_ops, &cfg, sock);
+	link = hk_link_create(&node_link_ops, &cfg, sock, why);
 	if (IS_ERR(link)) {
 		err = PTR_ERR(link);
 		spin_lock(&node->peers_lock);
 		WRITE_ONCE(peer->claimed, false);
 		spin_unlock(&node->peers_lock);
-		snprintf(why, HK_REASON_LEN, "link not started: error %d", err);
 		goto err_free;
 	}
-	/* The socket and @nl are the link's now, which may be gone already */
+	/* The socket, the transport and @nl are the link's now, which may be gone already */
 	spin_lock(&node->peers_lock);
 	if (peer->state == HK_LINK_NONE)
 		peer_publish(node, id, link);
@@ -378,9 +388,8 @@ int hk_node_link_add(struct hk_node *node, u16 id, const char *name, int fd,
 
 err_free:
 	kfree(nl);
-err_why:
-	if (err == -ENOMEM)
-		snprintf(why, HK_REASON_LEN, "out of memory");
+err_transport:
+	hk_transport_put(cfg.transport);
 err_sock:
 	sockfd_put(sock);
 	return err;
@@ -445,6 +454,7 @@ static void node_forget(struct hk_node *node)
 		struct hk_peer *peer = &node->peers[id];
 
 		peer->name[0] = '\0';
+		peer->transport[0] = '\0';
 		peer->reason[0] = '\0';
 		peer->state = HK_LINK_NONE;
 		peer->used = 0;

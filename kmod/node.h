@@ -20,6 +20,7 @@
 #include <net/net_namespace.h>
 #include "../dsm/types.h"
 #include "../fabric/link.h"
+#include "../fabric/transport.h"
 #include "../uapi/hyperkernel_netlink.h"
 
 struct hk_vm;
@@ -39,6 +40,8 @@ struct hk_peer {
 	bool claimed;
 	/** @state: enum hk_link_state */
 	u8 state;
+	/** @transport: of the link that is or was the last */
+	char transport[HK_TRANSPORT_NAME_MAX];
 	/** @reason: why the link went down */
 	char reason[HK_REASON_LEN];
 	/** @used: pages in use there, by its last heartbeat */
@@ -145,6 +148,7 @@ const char *hk_node_peer_name(struct hk_node *node, u16 peer, char *buf);
  * @peer: node id of the other end
  * @name: its name
  * @fd: connected TCP socket of the calling process, in the node's namespace
+ * @transport: name of what is to carry the link
  * @why: out, HK_REASON_LEN bytes: text for the user when it fails
  *
  * Does not wait for the peer's HELLO: an event says when the link is up or why it
@@ -152,7 +156,7 @@ const char *hk_node_peer_name(struct hk_node *node, u16 peer, char *buf);
  * Return: 0 or errno.
  */
 int hk_node_link_add(struct hk_node *node, u16 peer, const char *name, int fd,
-		     char *why);
+		     const char *transport, char *why);
 
 /* close the link to a peer, wait for its end; -ENOENT when there is none */
 int hk_node_link_del(struct hk_node *node, u16 peer);

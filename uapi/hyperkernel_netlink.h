@@ -26,7 +26,7 @@
  *	HEARTBEAT_MS, DEAD_MS: gives the node its identity; refused while VMs or
  *	links exist, but for BUDGET_PAGES alone, which may grow at any time
  * @HK_CMD_NODE_RESET: forget identity, links and VMs; refused while a VM is in use
- * @HK_CMD_LINK_ADD: PEER_ID, PEER_NAME, FD: take over a connected socket; does
+ * @HK_CMD_LINK_ADD: PEER_ID, PEER_NAME, FD [, TRANSPORT]: take over a socket; does
  *	not wait for the peer: LINK_NTF says when the link is up
  * @HK_CMD_LINK_DEL: PEER_ID
  * @HK_CMD_LINK_GET: dump
@@ -112,6 +112,7 @@ enum hk_cmd {
  * @HK_A_TIMES_NS: binary: array of u64
  * @HK_A_PAD: padding
  * @HK_A_RX_UNKNOWN: u64: messages dropped as their VM is not known here
+ * @HK_A_TRANSPORT: string, what carries a link: "tcp" (default), "rdma"
  * @__HK_A_MAX: not one of them: their number with 0
  */
 enum hk_attr {
@@ -155,6 +156,7 @@ enum hk_attr {
 	HK_A_TIMES_NS,
 	HK_A_PAD,
 	HK_A_RX_UNKNOWN,
+	HK_A_TRANSPORT,
 	__HK_A_MAX
 };
 

@@ -76,6 +76,10 @@ eventually() {
 	fi
 }
 
+linked() { # NAME PEER TRANSPORT
+	logged "$1" "link to $2 over $3\$"
+}
+
 logged() { # NAME WORDS
 	nr=$((nr + 1))
 	if grep -q -- "$2" "$dir/$1/log"; then
@@ -155,7 +159,25 @@ sleep 0.3
 logged a "malformed"
 expect 0 "state up" a cluster show
 
-for n in a b c; do
+# RDMA only where the cluster allows it and both nodes offer it
+start d 17120 --rdma
+start e 17121 --rdma
+start f 17122
+expect 0 "rdma has no effect" d node join 127.0.0.1:17117 ram 64M
+expect 0 "rdma no" d cluster show
+expect 0 "node-id" d node leave
+expect 2 "Usage" d cluster create ram 64M rdmb
+expect 0 "not be encrypted" d cluster create ram 64M rdma
+expect 0 "node-id 2" e node join 127.0.0.1:17120 ram 64M
+expect 0 "node-id 3" f node join 127.0.0.1:17120 ram 64M
+expect 0 "rdma yes" f cluster show
+linked d e rdma
+linked e d rdma
+linked d f tcp
+linked e f tcp
+linked f e tcp
+
+for n in a b c d e f; do
 	kill "${pid[$n]}"
 	wait "${pid[$n]}"
 	got=$?

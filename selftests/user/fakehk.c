@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "../../user/hkd/log.h"
 #include "hk.h"
 
 struct hk_nl {
@@ -124,11 +125,14 @@ int hk_link_dump(struct hk_nl *nl, hk_link_fn fn, void *arg)
 	return 0;
 }
 
-int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd)
+int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd,
+		const char *transport)
 {
 	(void)nl;
 	if (link_fd[peer])
 		return refuse(-EEXIST, "there is a link to node %u", peer);
+	/* for cluster.sh */
+	log_info("link to %s over %s", name, transport);
 	link_fd[peer] = dup(fd);
 	snprintf(link_name[peer], HK_NAME_MAX, "%s", name);
 	return 0;

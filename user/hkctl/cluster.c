@@ -7,10 +7,11 @@
 
 static int usage(FILE *f, int status)
 {
-	fputs("Usage: hkctl cluster create [ NAME ] ram SIZE\n"
+	fputs("Usage: hkctl cluster create [ NAME ] ram SIZE [ rdma ]\n"
 	      "       hkctl cluster join ADDRESS[:PORT] ram SIZE [ secret FILE ]\n"
 	      "       hkctl cluster show\n"
-	      "where  SIZE := bytes, or a number with K, M, G or T\n", f);
+	      "where  SIZE := bytes, or a number with K, M, G or T\n"
+	      "       rdma: links may be carried by RDMA, which is not encrypted\n", f);
 	return status;
 }
 
@@ -19,6 +20,7 @@ static int create(int argc, char **argv)
 	struct json_object *req, *reply;
 	const char *name = NULL;
 	uint64_t ram = 0;
+	bool rdma;
 
 	if (argc && strcmp(argv[0], "ram")) {
 		name = argv[0];
@@ -28,7 +30,8 @@ static int create(int argc, char **argv)
 		argc--;
 		argv++;
 	}
-	if (argc != 2 || strcmp(argv[0], "ram"))
+	rdma = argc == 3 && !strcmp(argv[2], "rdma");
+	if (argc != 2 + rdma || strcmp(argv[0], "ram"))
 		return usage(stderr, USAGE);
 	if (hk_parse_size(argv[1], &ram))
 		return misused("\"%s\" is not a size", argv[1]);
@@ -36,9 +39,15 @@ static int create(int argc, char **argv)
 	if (name)
 		add_str(req, "name", name);
 	add_int(req, "ram", ram);
+	if (rdma)
+		json_object_object_add(req, "rdma",
+				       json_object_new_boolean(true));
 	reply = daemon_call(req);
 	if (!reply)
 		return REFUSED;
+	if (rdma)
+		fputs("links between nodes that offer RDMA will not be encrypted\n",
+		      stderr);
 	print_reply(reply);
 	json_object_put(reply);
 	return DONE;

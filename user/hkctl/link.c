@@ -24,6 +24,11 @@ static void print_link(const struct hk_link_info *link, void *arg)
 	pr_u64("peer-id", link->peer);
 	pr_str("peer-name", link->name);
 	pr_str("link-state", hk_link_state_name(link->state));
+	if (link->transport[0])
+		pr_str("transport", link->transport);
+	/* Nothing encrypts below RDMA */
+	if (!strcmp(link->transport, "rdma"))
+		pr_str("encryption", "not encrypted");
 	if (link->reason[0])
 		pr_str("reason", link->reason);
 	pr_u64("rtt-ns", link->rtt_ns);

@@ -135,6 +135,7 @@ int cluster_forget(char *err)
 	hkd.self = 0;
 	hkd.epoch = 0;
 	hkd.cluster_name[0] = 0;
+	hkd.rdma_allowed = false;
 	return 0;
 }
 
@@ -156,6 +157,7 @@ static int set_identity(uint16_t id, uint64_t ram, char *err)
 	hkd.self = id;
 	hkd.ram_pages = cfg.budget_pages;
 	m->state = MEMBER_UP;
+	m->rdma = hkd.rdma;
 	memcpy(m->name, hkd.name, sizeof(m->name));
 	memcpy(m->address, hkd.address, sizeof(m->address));
 	return 0;
@@ -217,6 +219,9 @@ struct json_object *cluster_create(struct json_object *req, char *err)
 		hkd.secret.len = 0;
 		goto out;
 	}
+	hkd.rdma_allowed = js_bool(req, "rdma");
+	if (hkd.rdma && !hkd.rdma_allowed)
+		log_error("this cluster is created without \"rdma\": --rdma has no effect");
 	hk_hex(hex, hkd.cluster, sizeof(hkd.cluster));
 	log_info("created cluster %s %s, secret in %s", hkd.cluster_name, hex,
 		 hkd.secret_path);
@@ -228,6 +233,8 @@ struct json_object *cluster_create(struct json_object *req, char *err)
 	js_add_str(reply, "secret-file", hkd.secret_path);
 	json_object_object_add(reply, "secret-made",
 			       json_object_new_boolean(made));
+	json_object_object_add(reply, "rdma",
+			       json_object_new_boolean(hkd.rdma_allowed));
 out:
 	membership_unlock();
 	return reply;
@@ -253,6 +260,7 @@ static int learn_members(struct json_object *reply, char *err)
 			return fail(err, "the coordinator sent a malformed list of members");
 		snprintf(hkd.member[id].name, HK_NAME_MAX, "%s", name);
 		snprintf(hkd.member[id].address, ADDRESS_LEN, "%s", address);
+		hkd.member[id].rdma = js_bool(obj, "rdma");
 		hkd.member[id].state = js_bool(obj, "up") ? MEMBER_JOINING :
 							    MEMBER_DOWN;
 	}
@@ -375,6 +383,7 @@ static int join(struct stream *s, uint64_t ram, struct stream *out, char *err)
 	js_add_str(req, "cmd", "join");
 	js_add_str(req, "name", hkd.name);
 	js_add_str(req, "address", hkd.address);
+	json_object_object_add(req, "rdma", json_object_new_boolean(hkd.rdma));
 	/* It asks all its members first. */
 	reply = ask(s, req, 3 * RPC_MS, err);
 	if (!reply)
@@ -391,6 +400,9 @@ static int join(struct stream *s, uint64_t ram, struct stream *out, char *err)
 		strcpy(hkd.cluster_name, js_str(reply, "cluster-name"));
 	hkd.heartbeat_ms = (uint32_t)js_int(reply, "heartbeat-ms", 0);
 	hkd.dead_ms = (uint32_t)js_int(reply, "dead-ms", 0);
+	hkd.rdma_allowed = js_bool(reply, "rdma");
+	if (hkd.rdma && !hkd.rdma_allowed)
+		progress(out, "the cluster was created without \"rdma\": --rdma has no effect");
 	if (set_identity((uint16_t)id, ram, err) ||
 	    learn_members(reply, err) || connect_all(out, err))
 		goto out;
@@ -535,6 +547,8 @@ struct json_object *cluster_show(void)
 	js_add_str(reply, "cluster-id", hex);
 	js_add_int(reply, "epoch", hkd.epoch);
 	js_add_int(reply, "self", hkd.self);
+	json_object_object_add(reply, "rdma",
+			       json_object_new_boolean(hkd.rdma_allowed));
 	for (id = 1; id < HK_NODES_MAX; id++) {
 		m = &hkd.member[id];
 		if (m->state == MEMBER_NONE)
@@ -546,6 +560,8 @@ struct json_object *cluster_show(void)
 		js_add_str(obj, "state", state[m->state]);
 		if (m->reason[0])
 			js_add_str(obj, "reason", m->reason);
+		json_object_object_add(obj, "rdma",
+				       json_object_new_boolean(m->rdma));
 		json_object_array_add(list, obj);
 	}
 	json_object_object_add(reply, "members", list);

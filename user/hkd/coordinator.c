@@ -29,6 +29,7 @@ static struct json_object *member_json(uint16_t id)
 	js_add_str(obj, "address", m->address);
 	json_object_object_add(obj, "up",
 			       json_object_new_boolean(m->state == MEMBER_UP));
+	json_object_object_add(obj, "rdma", json_object_new_boolean(m->rdma));
 	return obj;
 }
 
@@ -93,7 +94,7 @@ static uint16_t choose_id(const char *name, const char *address, char *err)
 	return free_id;
 }
 
-static void take(uint16_t id, const char *name, const char *address)
+static void take(uint16_t id, const char *name, const char *address, bool rdma)
 {
 	struct member *m = &hkd.member[id];
 	char err[HK_ERR_LEN];
@@ -103,6 +104,7 @@ static void take(uint16_t id, const char *name, const char *address)
 	member_forget(id);
 	vm_forget_of(id, err);
 	m->state = MEMBER_JOINING;
+	m->rdma = rdma;
 	snprintf(m->name, sizeof(m->name), "%s", name);
 	snprintf(m->address, sizeof(m->address), "%s", address);
 }
@@ -137,7 +139,7 @@ static int admit(struct stream *s, struct json_object *req, uint16_t *id,
 		address_print(&sa, hkd.address, sizeof(hkd.address));
 		memcpy(hkd.member[hkd.self].address, hkd.address, ADDRESS_LEN);
 	}
-	take(*id, name, address);
+	take(*id, name, address, js_bool(req, "rdma"));
 	ask = member_json(*id);
 	js_add_str(ask, "cmd", "member-add");
 	if (ask_members(ask, *id, err))
@@ -150,6 +152,8 @@ static int admit(struct stream *s, struct json_object *req, uint16_t *id,
 	js_add_str(reply, "cluster-name", hkd.cluster_name);
 	js_add_int(reply, "heartbeat-ms", hkd.heartbeat_ms);
 	js_add_int(reply, "dead-ms", hkd.dead_ms);
+	json_object_object_add(reply, "rdma",
+			       json_object_new_boolean(hkd.rdma_allowed));
 	list = json_object_new_array();
 	for (i = 1; i < HK_NODES_MAX; i++)
 		if (hkd.member[i].state == MEMBER_UP ||
@@ -231,7 +235,7 @@ int coordinator_request(uint16_t from, const char *cmd,
 		if (!hk_name_ok(name) || !address ||
 		    strlen(address) >= ADDRESS_LEN)
 			return fail(err, "malformed member");
-		take((uint16_t)id, name, address);
+		take((uint16_t)id, name, address, js_bool(req, "rdma"));
 		return 0;
 	}
 	if (!strcmp(cmd, "member-remove")) {

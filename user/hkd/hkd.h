@@ -34,6 +34,7 @@ enum member_state {
  * @reason: why it is down
  * @ctl: control connection, NULL for the own node
  * @link: the module has a link to it
+ * @rdma: its links may be carried by RDMA
  */
 struct member {
 	enum member_state state;
@@ -42,6 +43,7 @@ struct member {
 	char reason[HK_REASON_LEN];
 	struct stream *ctl;
 	bool link;
+	bool rdma;
 };
 
 /**
@@ -61,6 +63,8 @@ struct member {
  * @heartbeat_ms: --heartbeat-ms, or the coordinator's; 0: the module's default
  * @dead_ms: likewise
  * @ram_pages: what this node contributes
+ * @rdma: --rdma: links of this node may be carried by RDMA
+ * @rdma_allowed: the cluster was created so that they may
  * @busy: what changes the membership now, NULL: nothing
  */
 struct hkd {
@@ -80,6 +84,8 @@ struct hkd {
 	uint32_t heartbeat_ms;
 	uint32_t dead_ms;
 	uint64_t ram_pages;
+	bool rdma;
+	bool rdma_allowed;
 	const char *busy;
 	struct hk_nl *nl;
 	struct secret secret;

@@ -31,13 +31,14 @@ static void usage(FILE *f)
 	      "  --qemu PATH           VMM to run (qemu-system-x86_64)\n"
 	      "  --heartbeat-ms N      of the links, 10 to 10000; set by the first node\n"
 	      "  --dead-ms N           silence that means death, 100 to 60000; likewise\n"
+	      "  --rdma                offer RDMA for links, by the device at the address of --listen\n"
 	      "  --log FILE            instead of standard error\n"
 	      "  --background          return when ready to serve, run on in the background\n"
 	      "  --help, --version\n", f);
 }
 
 enum { OPT_LISTEN = 256, OPT_SOCKET, OPT_NAME, OPT_SECRET, OPT_QEMU,
-	OPT_BACKGROUND, OPT_HEARTBEAT, OPT_DEAD, OPT_LOG, OPT_REPLICA, OPT_HELP, OPT_VERSION };
+	OPT_BACKGROUND, OPT_HEARTBEAT, OPT_DEAD, OPT_LOG, OPT_REPLICA, OPT_RDMA, OPT_HELP, OPT_VERSION };
 
 static const struct option options[] = {
 	{ "listen",		required_argument, NULL, OPT_LISTEN },
@@ -47,6 +48,7 @@ static const struct option options[] = {
 	{ "qemu",		required_argument, NULL, OPT_QEMU },
 	{ "heartbeat-ms",	required_argument, NULL, OPT_HEARTBEAT },
 	{ "dead-ms",		required_argument, NULL, OPT_DEAD },
+	{ "rdma",		no_argument, NULL, OPT_RDMA },
 	{ "log",		required_argument, NULL, OPT_LOG },
 	{ "background",		no_argument, NULL, OPT_BACKGROUND },
 	{ "replica",		required_argument, NULL, OPT_REPLICA },
@@ -184,6 +186,9 @@ static void parse_options(int argc, char **argv)
 			c = log_open(optarg);
 			if (c)
 				bad_usage("--log %s: %s", optarg, strerror(-c));
+			break;
+		case OPT_RDMA:
+			hkd.rdma = true;
 			break;
 		case OPT_BACKGROUND:
 			background = true;

@@ -262,15 +262,20 @@ static int attach_link(uint16_t id, struct stream *s, char *err)
 {
 	struct member *m = &hkd.member[id];
 	int on = 1, fd, r;
+	/* Both ends know all three and come to the same */
+	bool rdma = hkd.rdma_allowed && hkd.rdma && m->rdma;
 
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	fd = stream_release(s);
-	r = hk_link_add(hkd.nl, id, m->name, fd);
+	r = hk_link_add(hkd.nl, id, m->name, fd, rdma ? "rdma" : "tcp");
 	close(fd);
 	if (r)
 		return fail(err, "link to node %u (%s): %s", id, m->name,
 			    hk_nl_error(hkd.nl));
 	m->link = true;
+	if (rdma)
+		log_info("link to node %u (%s) by RDMA: not encrypted", id,
+			 m->name);
 	return 0;
 }
 

@@ -76,6 +76,7 @@ struct hk_link_info {
 	uint16_t peer;
 	char name[HK_NAME_MAX];
 	uint8_t state;
+	char transport[16];
 	char reason[HK_REASON_LEN];
 	uint64_t rtt_ns;
 	uint64_t tx_msgs, tx_bytes;
@@ -88,7 +89,9 @@ struct hk_link_info {
 
 typedef void (*hk_link_fn)(const struct hk_link_info *link, void *arg);
 int hk_link_dump(struct hk_nl *nl, hk_link_fn fn, void *arg);
-int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd);
+/* @transport: "tcp", "rdma" */
+int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd,
+		const char *transport);
 int hk_link_del(struct hk_nl *nl, uint16_t peer);
 /*
  * Round trips; @times has room for @count, which is set to the number that came

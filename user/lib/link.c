@@ -17,6 +17,8 @@ void hk_link_parse(struct nlattr **tb, struct hk_link_info *link)
 	link->peer = hk_nla_u16(tb, HK_A_PEER_ID);
 	hk_nla_str(tb, HK_A_PEER_NAME, link->name, sizeof(link->name));
 	link->state = hk_nla_u8(tb, HK_A_LINK_STATE);
+	hk_nla_str(tb, HK_A_TRANSPORT, link->transport,
+		   sizeof(link->transport));
 	hk_nla_str(tb, HK_A_REASON, link->reason, sizeof(link->reason));
 	link->rtt_ns = hk_nla_u64(tb, HK_A_RTT_NS);
 	link->tx_msgs = hk_nla_u64(tb, HK_A_TX_MSGS);
@@ -46,7 +48,8 @@ int hk_link_dump(struct hk_nl *nl, hk_link_fn fn, void *arg)
 			on_link, &each);
 }
 
-int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd)
+int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd,
+		const char *transport)
 {
 	struct nl_msg *msg = hk_nl_new(nl, HK_CMD_LINK_ADD, 0);
 
@@ -55,6 +58,7 @@ int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd)
 	nla_put_u16(msg, HK_A_PEER_ID, peer);
 	nla_put_string(msg, HK_A_PEER_NAME, name);
 	nla_put_u32(msg, HK_A_FD, (uint32_t)fd);
+	nla_put_string(msg, HK_A_TRANSPORT, transport);
 	return hk_nl_do(nl, msg, NULL, NULL);
 }
 
