@@ -289,7 +289,6 @@ static void fill_header(struct hk_wire_hdr *hdr, u64 seq)
 	hdr->version = HK_WIRE_VERSION;
 	hdr->from = htole16(PEER);
 	hdr->seq = htole64(seq);
-	hdr->reserved = 0;
 	if (t)
 		hdr->lane = t->lane;
 }

@@ -51,7 +51,7 @@ result $? "senders and numbers are those of the headers"
 
 # gfn: of each page message, and of each entry of SPILL
 gfns=$(shark -T fields -e hk.gfn hk.gfn | tr ',' '\n' | sed 's/^0x0*//' | tr '\n' ' ')
-[ "$gfns" = "1231 1232 1233 1234 1235 1236 1237 1238 1239 123a 7 8  " ]
+[ "$gfns" = "1231 1232 1233 1234 1235 1236 1237 1238 1239 123a 123b 7 8  " ]
 result $? "page numbers"
 
 [ "$(shark -Y hk.page -T fields -e hk.page | tr ',' '\n' |

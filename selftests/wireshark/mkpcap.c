@@ -210,6 +210,7 @@ static void talk(void)
 	plain_msg(0, HK_MSG_VM_CONFIG, sizeof(struct hk_wire_config));
 	plain_msg(0, HK_MSG_REPLICA_READY, sizeof(struct hk_wire_vcpu));
 	plain_msg(0, HK_MSG_VM_CONFIG_ACK, sizeof(struct hk_wire_config_ack));
+	plain_msg(0, HK_MSG_VM_CLOCK, sizeof(struct hk_wire_clock));
 	vcpu_msg(0, HK_MSG_VCPU_STATE, 1, 2048);
 	vcpu_msg(0, HK_MSG_VCPU_TAKEN, 2, sizeof(struct hk_wire_vcpu));
 	vcpu_msg(0, HK_MSG_VCPU_MOVE, 3, sizeof(struct hk_wire_vcpu));
@@ -223,6 +224,7 @@ static void talk(void)
 	irq_msg(0, HK_DM_NMI, "nmi");
 	irq_msg(0, HK_DM_INIT, "init");
 	irq_msg(0, HK_DM_STARTUP, "startup");
+	irq_msg(0, HK_DM_ACCEPTED, "accepted");
 	flush_side(0);
 	text_msg(1, HK_MSG_VM_DEAD);
 	text_msg(1, HK_MSG_BYE);

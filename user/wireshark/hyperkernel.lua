@@ -13,7 +13,7 @@ local MAGIC, VERSION, HDR, PAGE = 0x4b48, 1, 32, 4096
 local types = {
 	[1] = "hello", [2] = "ping", [3] = "pong", [4] = "echo", [5] = "echo-reply",
 	[6] = "bye", [16] = "page", [17] = "spill", [32] = "vm-dead",
-	[33] = "vm-config", [34] = "replica-ready", [35] = "vm-config-ack",
+	[33] = "vm-config", [34] = "replica-ready", [35] = "vm-config-ack", [36] = "vm-clock",
 	[48] = "vcpu-state", [49] = "vcpu-taken", [50] = "vcpu-move",
 	[51] = "vcpu-irq", [52] = "vcpu-exit", [53] = "vcpu-exit-done",
 	[54] = "vcpu-ident", [55] = "vcpu-moved",
@@ -22,11 +22,12 @@ local lanes = { [0] = "control", [1] = "page" }
 local dtypes = {
 	[1] = "GET_S", [2] = "GET_X", [3] = "FWD_S", [4] = "FWD_X", [5] = "INV",
 	[6] = "DATA_S", [7] = "DATA_X", [8] = "GRANT_X", [9] = "ACK", [10] = "DONE",
+	[11] = "LOST",
 }
 local contents = { [0] = "none", [1] = "page", [2] = "fill" }
 local modes = {
 	[0] = "fixed", [1] = "lowest-priority", [2] = "smi", [4] = "nmi",
-	[5] = "init", [6] = "startup", [7] = "extint",
+	[5] = "init", [6] = "startup", [7] = "extint", [8] = "accepted",
 }
 
 local hk = Proto("hyperkernel", "Hyperkernel fabric")
@@ -45,6 +46,7 @@ field("flags", ProtoField.uint8, "Flags", base.HEX)
 field("epoch", ProtoField.uint32, "Epoch")
 field("vm", ProtoField.uint32, "VM")
 field("seq", ProtoField.uint64, "Sequence number")
+field("stamp", ProtoField.uint32, "TSC when it left")
 field("body", ProtoField.bytes, "Body")
 field("page", ProtoField.bytes, "Page")
 field("version_min", ProtoField.uint8, "Lowest version")
@@ -73,6 +75,9 @@ field("text", ProtoField.stringz, "Reason")
 field("kind", ProtoField.uint32, "Section")
 field("index", ProtoField.uint32, "Index")
 field("config_seq", ProtoField.uint64, "Section number")
+field("offset", ProtoField.int64, "Guest's clock minus TSC")
+field("known", ProtoField.uint8, "Offset is known")
+field("ask", ProtoField.uint8, "Asks for the receiver's")
 field("vcpu", ProtoField.uint32, "vCPU")
 field("residency", ProtoField.uint32, "Residency")
 field("asker", ProtoField.uint16, "Asker")
@@ -127,6 +132,7 @@ local bodies = {
 	[33] = { { "kind", 0, 4 }, { "index", 4, 4 }, { "config_seq", 8, 8 } },
 	[34] = vcpu_msg {},
 	[35] = { { "config_seq", 0, 8 } },
+	[36] = { { "offset", 0, 8 }, { "known", 8, 1 }, { "ask", 9, 1 } },
 	[48] = { { "vcpu", 0, 4 }, { "residency", 4, 4 }, { "tsc_base", 8, 8 },
 		 { "tsc_deadline", 16, 8 }, { "nr_msrs", 24, 4 },
 		 { "xsave_len", 28, 4 } },
@@ -216,7 +222,7 @@ local function message(buf, pinfo, root)
 	for _, d in ipairs {
 		{ "version", 2, 1 }, { "type", 3, 1 }, { "len", 4, 4 }, { "from", 8, 2 },
 		{ "lane", 10, 1 }, { "flags", 11, 1 }, { "epoch", 12, 4 },
-		{ "vm", 16, 4 }, { "seq", 24, 8 } } do
+		{ "vm", 16, 4 }, { "stamp", 20, 4 }, { "seq", 24, 8 } } do
 		tree:add_le(f[d[1]], buf(d[2], d[3]))
 	end
 	if len > 0 then
