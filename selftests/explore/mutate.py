@@ -374,7 +374,7 @@ MUTATIONS = [
     ("EXCLUSIVE stays writable, in order of accesses", "litmus", "page.c",
      row("EXCLUSIVE", "FWD_S", "EDGE(EXCLUSIVE_DOWN, RECALL, DOWN)", "EDGE(EXCLUSIVE, DATA_S, 0)")),
     ("write does not recall the sharers, in order of accesses", "litmus", "directory.c",
-     "	if (others)\n		dir_send(self, out, gfn, HK_DMSG_INV, others, req, 0);\n	dir_send(", "	dir_send("),
+     "	if (hk_nodes_any(others))\n		dir_send(self, out, gfn, HK_DMSG_INV, others, req, 0);\n	dir_send(", "	dir_send("),
     # loss of a node: messages by their epoch
     ("old messages taken", "loss", "recover.c",
      "		return HK_REC_ABSORB;\n	return HK_REC_DROP;\n", "		return HK_REC_ABSORB;\n	return HK_REC_TAKE;\n"),

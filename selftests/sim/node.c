@@ -124,6 +124,7 @@ static u16 requester_of(const struct hk_dmsg *m, u16 to)
 	case HK_DMSG_DATA_X:
 	case HK_DMSG_GRANT_X:
 	case HK_DMSG_ACK:
+	case HK_DMSG_LOST:
 		return to;
 	case HK_DMSG_NONE:
 	case HK_DMSG_NR:
