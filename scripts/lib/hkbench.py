@@ -112,6 +112,7 @@ class PlainGuest(Guest):
                  cpu_less=''):
         self.name = name
         self.host = host
+        self.argv_like = like
         argv = list(like)
         for i, a in enumerate(argv):
             if a.startswith('memory-backend-file'):
