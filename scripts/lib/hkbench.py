@@ -95,7 +95,8 @@ class Guest:
     def touch(self, timeout=120):
         """Times in ns."""
         self.con.send('')
-        m = self.con.expect(r'^BENCH (?:read|wrote)((?: \d+)+)$', timeout)
+        # with the end of the line: the console gives it piece by piece
+        m = self.con.expect(r'^BENCH (?:read|wrote)((?: \d+)+)\n', timeout)
         return [self.bench.ns(int(t)) for t in m.group(1).split()]
 
     def touch_end(self):
@@ -111,6 +112,7 @@ class PlainGuest(Guest):
                  cpu_less=''):
         self.name = name
         self.host = host
+        self.argv_like = like
         argv = list(like)
         for i, a in enumerate(argv):
             if a.startswith('memory-backend-file'):

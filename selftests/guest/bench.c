@@ -33,9 +33,9 @@
 
 #define PAGE		4096ul
 #define TOUCH_MAX	1024
-#define GAPS_MAX	512
+#define GAPS_MAX	1024
 /* A gap worth to be told, ticks: longer than most ticks of the guest's clock */
-#define GAP_MIN		500000
+#define GAP_MIN		250000
 #define WORK_PAGES	4096ul
 #define PAR_MAX		64
 
