@@ -80,6 +80,7 @@ static void use_page(const struct hk_msg *msg)
 	case HK_DMSG_FWD_X:
 	case HK_DMSG_INV:
 	case HK_DMSG_GRANT_X:
+	case HK_DMSG_LOST:
 		must(home == PEER, "from home");
 		break;
 	case HK_DMSG_DATA_S:
@@ -183,6 +184,12 @@ static void use_vcpu_msg(u8 type, const void *body, u32 len)
 	}
 	if (type == HK_MSG_VM_CONFIG_ACK) {
 		use(body, sizeof(struct hk_wire_config_ack));
+		return;
+	}
+	if (type == HK_MSG_VM_CLOCK) {
+		const struct hk_wire_clock *c = body;
+
+		must(len == sizeof(*c) && c->known < 2 && c->ask < 2, "clock");
 		return;
 	}
 	must(le32_to_cpu(*(const __le32 *)body) < NR_VCPUS, "no such vCPU");
