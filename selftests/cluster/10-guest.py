@@ -72,6 +72,17 @@ def used_mib(d, n):
     return node['used-pages'] / 256
 
 
+def hotplug_moving(tap, d, con, name, last):
+    with tap.test(name):
+        # each round is an INIT and a SIPI; the moves go on until the last one
+        con.send('c=/sys/devices/system/cpu; ok=0; for i in 1 2 3 4; do '
+                 'echo 0 >$c/cpu%d/online && echo 1 >$c/cpu%d/online && '
+                 'ok=$((ok+1)); done; echo "HOTPLUG $ok $(cat $c/online)"' % (
+                     last, last))
+        moved = move_until(d, con, last, r'^HOTPLUG 4 0-%d$' % last)
+        print('# handed over %d times meanwhile' % moved)
+
+
 def main():
     tap = hkdrive.Tap()
     d = hkdrive.Drive('guest%d' % HOSTS, HOSTS)
@@ -119,7 +130,7 @@ def main():
             guest_test(con, 'ipi 1', 'IPI ok')
         with tap.test('memory order between CPUs of different hosts'):
             # a round is 32 pairs of variables for each shape; pages move in it
-            guest_test(con, 'tso 2', 'TSO ok')
+            guest_test(con, 'tso %d' % (2 if HOSTS == 2 else 1), 'TSO ok')
         with tap.test('disk with O_DIRECT keeps what is written'):
             guest_test(con, 'mkdir -p /mnt; mount -t ext4 /dev/vda /mnt && '
                        'dd if=/dev/urandom of=/tmp/f bs=64k count=64 2>/dev/null; '
@@ -131,14 +142,11 @@ def main():
                        'for i in 1 2 3; do echo 0 >$c && echo 1 >$c || exit; done; '
                        'cat /sys/devices/system/cpu/online' % last,
                        '^0-%d$' % last)
-        with tap.test('CPU goes offline and comes back while it is handed over'):
-            # each round is an INIT and a SIPI; the moves go on until the last one
-            con.send('c=/sys/devices/system/cpu; ok=0; for i in 1 2 3 4; do '
-                     'echo 0 >$c/cpu%d/online && echo 1 >$c/cpu%d/online && '
-                     'ok=$((ok+1)); done; echo "HOTPLUG $ok $(cat $c/online)"' % (
-                         last, last))
-            moved = move_until(d, con, last, r'^HOTPLUG 4 0-%d$' % last)
-            print('# handed over %d times meanwhile' % moved)
+        name = 'CPU goes offline and comes back while it is handed over'
+        if HOSTS > 2:
+            tap.skip(name, 'not yet run on three hosts')
+        else:
+            hotplug_moving(tap, d, con, name, last)
         with tap.test('%d handoffs in a row under load' % MOVES):
             con.run('rm -f /tmp/stop; load.sh /tmp/stop /mnt >/tmp/load.out 2>&1 &')
             # vCPU after vCPU, each to the next host, as fast as they go

@@ -44,7 +44,8 @@ done
 loop pipe check_pipe &
 loop clock check_clock &
 loop ipi check_ipi &
-loop tso check_tso &
+# with more CPUs one round under load takes minutes on emulated hosts
+[ "$n" -gt 2 ] || loop tso check_tso &
 [ -n "$dir" ] && loop disk check_disk &
 wait
 cat "$t"/r.*
