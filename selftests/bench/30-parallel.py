@@ -8,9 +8,9 @@ import hkbench
 from hkdrive import need
 
 FIGURES = ['parallel_2_over_1']
-REPS = 5
+REPS = 4
 # so many that starting the threads, which costs pages, does not count
-ROUNDS = 400
+ROUNDS = 300
 
 
 def par(b, guest):
