@@ -3,6 +3,7 @@
 joined; a guest and its console. What `make demo`, `make check` and `make bench`
 have in common. Hosts are numbered from 1 and so are nodes: host N is node N."""
 
+import contextlib
 import json
 import os
 import re
@@ -29,6 +30,7 @@ class Console:
         self.text = ''
         self.pos = 0
         self.closed = False
+        self.closing = False
         self.cond = threading.Condition()
         self.open = lambda: subprocess.Popen(
             drive.command('exec', '-i', host, 'i=0; while [ ! -S /run/%s.console ] '
@@ -48,8 +50,10 @@ class Console:
                 # not connected yet, and nothing said: the VMM is just starting
                 tries -= 1
                 self.proc.wait()
-                self.proc = self.open()
-                continue
+                with self.cond:
+                    if not self.closing:
+                        self.proc = self.open()
+                        continue
             with self.cond:
                 if not data:
                     self.closed = True
@@ -92,8 +96,19 @@ class Console:
         return int(m.group(1)), self.text[start:m.start()]
 
     def close(self):
-        self.proc.kill()
-        self.proc.wait()
+        """Let go of the console: by an end of input, not by force. When a client
+        breaks off a session that still runs, dropbear 2022.83 closes sessions that
+        begin then as well, without their output and status (6 of 50 tried; none
+        of 978 after an end of input)."""
+        with self.cond:
+            self.closing = True
+        with contextlib.suppress(OSError):
+            self.proc.stdin.close()
+        try:
+            self.proc.wait(30)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
 
 
 class Drive:
