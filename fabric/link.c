@@ -133,6 +133,7 @@ static void link_end_work(struct work_struct *work)
 {
 	struct hk_link *link = container_of(work, struct hk_link, end_work);
 	unsigned int flags = READ_ONCE(link->end_flags);
+	struct hk_conn *conn;
 
 	/* Not in hk_link_end(): the lock of the wait queue is not a raw one */
 	wake_up_all(&link->echo_wait);
@@ -155,8 +156,12 @@ static void link_end_work(struct work_struct *work)
 	/* hk_link_close() compares it: a new task may come to the same address */
 	put_task_struct(xchg(&link->rx_task, NULL));
 
-	link->conn->transport->release(link->conn);
+	/* Nobody but those who want to count looks at it now */
+	raw_spin_lock_irq(&link->lock);
+	conn = link->conn;
 	link->conn = NULL;
+	raw_spin_unlock_irq(&link->lock);
+	conn->transport->release(conn);
 	hk_transport_put(link->cfg.transport);
 	link_purge(link);
 	link->ops->down(link, link->why);
@@ -208,6 +213,8 @@ int hk_link_send(struct hk_link *link, struct hk_msg *msg)
 	}
 	list_add_tail(&msg->list, &link->lanes[hdr->lane]);
 	WRITE_ONCE(link->queued, link->queued + 1);
+	if (link->queued > link->queued_max)
+		link->queued_max = link->queued;
 	raw_spin_unlock_irqrestore(&link->lock, irq);
 
 	/* Pairs with the barrier of set_current_state() in the sender's wait */
@@ -332,7 +339,7 @@ number:
 
 static bool tx_once(struct hk_link *link)
 {
-	unsigned int nr, i;
+	unsigned int nr, i, type;
 	u64 bytes = 0;
 	bool more, last;
 	int err = 0;
@@ -347,6 +354,8 @@ static bool tx_once(struct hk_link *link)
 						  more);
 	}
 	for (i = 0; i < nr; i++) {
+		type = link->batch[i]->hdr.type;
+		WRITE_ONCE(link->tx_types[type], link->tx_types[type] + !err);
 		if (link->batch[i] != link->ping)
 			hk_msg_free(link->batch[i]);
 	}

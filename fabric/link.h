@@ -131,6 +131,28 @@ struct hk_link_stats {
 	u64 up_ms;
 };
 
+#define HK_LINK_RTT_NR	4	/* percentiles: 50, 90, 99, 99.9 */
+
+/**
+ * struct hk_link_detail - more of the same
+ * @tx_queued: messages in the queues now
+ * @tx_queued_max: most that there ever were
+ * @has_resent: the transport counts @resent
+ * @resent: TCP: segments sent again
+ * @rtt_nr: round trips measured
+ * @rtt_ns: percentiles of these, each right to an eighth
+ * @rtt_ns_max: longest one
+ */
+struct hk_link_detail {
+	u32 tx_queued;
+	u32 tx_queued_max;
+	bool has_resent;
+	u64 resent;
+	u64 rtt_nr;
+	u64 rtt_ns[HK_LINK_RTT_NR];
+	u64 rtt_ns_max;
+};
+
 /**
  * hk_link_create() - take over a connected socket and start the link
  * @ops: calls upwards
@@ -183,6 +205,8 @@ const char *hk_link_transport(struct hk_link *link);
 /* HELLO was exchanged and the end has not begun */
 bool hk_link_is_up(struct hk_link *link);
 void hk_link_stats_get(struct hk_link *link, struct hk_link_stats *stats);
+void hk_link_detail_get(struct hk_link *link, struct hk_link_detail *d);
+void hk_link_type_get(struct hk_link *link, unsigned int type, u64 *tx, u64 *rx);
 
 /**
  * hk_link_tsc_offset() - best estimate of the peer's TSC minus ours

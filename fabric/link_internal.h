@@ -13,6 +13,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include "clock.h"
+#include "hist.h"
 #include "link.h"
 #include "transport.h"
 
@@ -51,16 +52,19 @@ enum link_state {
  * @why: reason of the end, valid from ENDING on, final in ENDED
  * @lanes: messages to send
  * @queued: messages in @lanes; also read without @lock
+ * @queued_max: most that there ever were
  * @hello: peer's HELLO was accepted
  * @clock: samples of the peer's TSC
  * @rtt_min: shortest round trip in ns, 0: none
  * @rtt_last: last round trip in ns
+ * @rtt: all round trips in ns
  * @up_since: ktime of the HELLO, 0: none
  * @tx_wait: the sender sleeps here
  * @tx_task: sender
  * @tx_done: it has ended
  * @tx_seq: messages numbered so far (sender only; stats read it)
  * @tx_bytes: sent (sender only; stats read it)
+ * @tx_types: sent, by type (sender only; stats read it)
  * @ping_due: set by the timer, cleared by the sender
  * @ping: the message that it then fills and sends (sender only)
  * @bye: likewise, for the end
@@ -70,6 +74,7 @@ enum link_state {
  * @rx_seq: number of the last message (receiver only; stats read it)
  * @rx_bytes: received (receiver only; stats read it)
  * @rx_stale: dropped because of another epoch (receiver only; stats read it)
+ * @rx_types: received, by type (receiver only; stats read it)
  * @quiet_since: ktime since when the receiver waits in vain; 0: it does not wait
  * @timer: heartbeat and the peer's death
  * @next_ping: ktime of the next PING (timer; the receiver when the link comes up)
@@ -95,10 +100,12 @@ struct hk_link {
 	char why[HK_REASON_MAX];
 	struct list_head lanes[HK_LANE_NR];
 	u32 queued;
+	u32 queued_max;
 	bool hello;
 	struct hk_clock clock;
 	u64 rtt_min;
 	u64 rtt_last;
+	struct hk_hist rtt;
 	u64 up_since;
 
 	struct rcuwait tx_wait ____cacheline_aligned_in_smp;
@@ -106,6 +113,7 @@ struct hk_link {
 	struct completion tx_done;
 	u64 tx_seq;
 	u64 tx_bytes;
+	u64 tx_types[HK_MSG_NR];
 	bool ping_due;
 	struct hk_msg *ping;
 	struct hk_msg *bye;
@@ -116,6 +124,7 @@ struct hk_link {
 	u64 rx_seq;
 	u64 rx_bytes;
 	u64 rx_stale;
+	u64 rx_types[HK_MSG_NR];
 	u64 quiet_since;
 
 	struct timer_list timer;

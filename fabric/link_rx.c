@@ -141,6 +141,7 @@ static struct hk_msg *rx_msg(struct hk_link *link, u64 *tsc)
 		return NULL;
 	}
 	WRITE_ONCE(link->rx_seq, link->rx_seq + 1);
+	WRITE_ONCE(link->rx_types[hdr.type], link->rx_types[hdr.type] + 1);
 	msg->queued_ns = ktime_get_ns();
 	/* This thread alone changes the clock, so it reads it without the lock */
 	msg->lead = hk_clock_lead(&link->clock, le32_to_cpu(hdr.stamp), *tsc);
@@ -233,6 +234,7 @@ static void rx_pong(struct hk_link *link, const struct hk_msg *msg, u64 tsc)
 		link->rtt_last = ns;
 		if (!link->rtt_min || ns < link->rtt_min)
 			link->rtt_min = ns;
+		hk_hist_add(&link->rtt, ns);
 	}
 	raw_spin_unlock_irq(&link->lock);
 	rx_heard(link, le64_to_cpu(ping->t_peer), tsc);

@@ -155,6 +155,14 @@ static int tcp_recv(struct hk_conn *conn, struct kvec *vec, unsigned int nr,
 	return 1;
 }
 
+static u64 tcp_resent(struct hk_conn *conn)
+{
+	struct sock *sk = to_tcp(conn)->sock->sk;
+
+	/* The loop of tests is a pair of UNIX sockets */
+	return sk_is_tcp(sk) ? READ_ONCE(tcp_sk(sk)->total_retrans) : 0;
+}
+
 static void tcp_shutdown(struct hk_conn *conn)
 {
 	kernel_sock_shutdown(to_tcp(conn)->sock, SHUT_RDWR);
@@ -178,6 +186,7 @@ struct hk_transport hk_tcp = {
 	.open = tcp_open,
 	.send = tcp_send,
 	.recv = tcp_recv,
+	.resent = tcp_resent,
 	.shutdown = tcp_shutdown,
 	.release = tcp_release,
 };

@@ -27,7 +27,7 @@ struct socket;
 #define HK_TX_BATCH	32
 
 /* Goes up with each change of what is below, hk_msg and hk_link_cfg included */
-#define HK_TRANSPORT_API	1
+#define HK_TRANSPORT_API	2
 
 #define HK_TRANSPORT_NAME_MAX	16	/* with the closing NUL */
 
@@ -66,6 +66,8 @@ struct hk_conn {
  * @recv_page: optional: instead of recv for the page of a message: give the caller
  *	a page that holds the next HK_WIRE_PAGE_SIZE bytes, and the only reference to
  *	it. Returns as recv does. A transport that has it is called so for all pages.
+ * @resent: optional: how often something had to be sent again, packets or whatever the
+ *	transport counts. Any context, until release.
  * @shutdown: end both directions: what was sent still goes out, blocked start, send
  *	and recv return, and later ones do not block. May be called twice; may sleep.
  * @release: free the connection and drop the socket; start, send and recv have
@@ -84,6 +86,7 @@ struct hk_transport {
 	int (*recv)(struct hk_conn *conn, struct kvec *vec, unsigned int nr,
 		    size_t len);
 	int (*recv_page)(struct hk_conn *conn, struct page **page);
+	u64 (*resent)(struct hk_conn *conn);
 	void (*shutdown)(struct hk_conn *conn);
 	void (*release)(struct hk_conn *conn);
 };

@@ -120,6 +120,59 @@ static int put_link_stats(struct sk_buff *msg, struct hk_link *link)
 	return 0;
 }
 
+/* Padded with an attribute of the nest's own space: 0 is no counter */
+static int put_link_stat(struct sk_buff *msg, int stat, u64 value)
+{
+	return nla_put_u64_64bit(msg, stat, value, HK_LINK_STAT_NONE);
+}
+
+static int put_link_detail(struct sk_buff *msg, struct hk_link *link)
+{
+	struct hk_link_detail d;
+	struct nlattr *nest;
+	int i;
+
+	hk_link_detail_get(link, &d);
+	nest = nla_nest_start(msg, HK_A_LINK_STATS);
+	if (!nest ||
+	    put_link_stat(msg, HK_LINK_STAT_QUEUED, d.tx_queued) ||
+	    put_link_stat(msg, HK_LINK_STAT_QUEUED_MAX, d.tx_queued_max) ||
+	    (d.has_resent && put_link_stat(msg, HK_LINK_STAT_RESENT, d.resent)) ||
+	    put_link_stat(msg, HK_LINK_STAT_RTT_NR, d.rtt_nr) ||
+	    put_link_stat(msg, HK_LINK_STAT_RTT_NS_MAX, d.rtt_ns_max))
+		return -EMSGSIZE;
+	for (i = 0; i < HK_LINK_RTT_NR; i++)
+		if (put_link_stat(msg, HK_LINK_STAT_RTT_NS_P50 + i, d.rtt_ns[i]))
+			return -EMSGSIZE;
+	nla_nest_end(msg, nest);
+	return 0;
+}
+
+static int put_link_types(struct sk_buff *msg, struct hk_link *link)
+{
+	struct nlattr *all, *nest;
+	unsigned int type;
+	u64 tx, rx;
+
+	all = nla_nest_start(msg, HK_A_MSG_TYPES);
+	if (!all)
+		return -EMSGSIZE;
+	for (type = 0; type < HK_MSG_NR; type++) {
+		hk_link_type_get(link, type, &tx, &rx);
+		if (!tx && !rx)
+			continue;
+		nest = nla_nest_start(msg, HK_A_MSG_TYPE);
+		if (!nest ||
+		    nla_put_string(msg, HK_A_MSG_NAME, hk_msg_name(type)) ||
+		    put_u64(msg, HK_A_TX_MSGS, tx) ||
+		    put_u64(msg, HK_A_RX_MSGS, rx))
+			return -EMSGSIZE;
+		nla_nest_end(msg, nest);
+	}
+	nla_nest_end(msg, all);
+	return 0;
+}
+
 static int put_link(struct sk_buff *msg, struct hk_node *node, u16 id,
 		    const struct hk_peer *peer)
 {
@@ -133,8 +186,13 @@ static int put_link(struct sk_buff *msg, struct hk_node *node, u16 id,
 	if (err)
 		return err;
 	link = hk_node_link_get(node, id);
-	if (link)
+	if (link) {
 		err = put_link_stats(msg, link);
+		if (!err)
+			err = put_link_detail(msg, link);
+		if (!err)
+			err = put_link_types(msg, link);
+	}
 	hk_link_put(link);
 	return err;
 }

@@ -113,6 +113,10 @@ enum hk_cmd {
  * @HK_A_PAD: padding
  * @HK_A_RX_UNKNOWN: u64: messages dropped as their VM is not known here
  * @HK_A_TRANSPORT: string, what carries a link: "tcp" (default), "rdma"
+ * @HK_A_LINK_STATS: nested, attribute type enum hk_link_stat, u64 each
+ * @HK_A_MSG_TYPES: nested: a MSG_TYPE for each type that was sent or received
+ * @HK_A_MSG_TYPE: nested: MSG_NAME, TX_MSGS, RX_MSGS
+ * @HK_A_MSG_NAME: string
  * @__HK_A_MAX: not one of them: their number with 0
  */
 enum hk_attr {
@@ -157,6 +161,10 @@ enum hk_attr {
 	HK_A_PAD,
 	HK_A_RX_UNKNOWN,
 	HK_A_TRANSPORT,
+	HK_A_LINK_STATS,
+	HK_A_MSG_TYPES,
+	HK_A_MSG_TYPE,
+	HK_A_MSG_NAME,
 	__HK_A_MAX
 };
 
@@ -275,5 +283,35 @@ enum hk_stat {
 };
 
 #define HK_STAT_MAX (__HK_STAT_MAX - 1)
+
+/**
+ * enum hk_link_stat - what a link says of itself
+ * @HK_LINK_STAT_NONE: not used
+ * @HK_LINK_STAT_QUEUED: messages that wait to be sent
+ * @HK_LINK_STAT_QUEUED_MAX: most that ever did
+ * @HK_LINK_STAT_RESENT: TCP segments sent again; not there where nobody counts them
+ * @HK_LINK_STAT_RTT_NR: round trips of heartbeats measured
+ * @HK_LINK_STAT_RTT_NS_P50: half of these took no longer; right to an eighth
+ * @HK_LINK_STAT_RTT_NS_P90: likewise, 90 %
+ * @HK_LINK_STAT_RTT_NS_P99: likewise, 99 %
+ * @HK_LINK_STAT_RTT_NS_P999: likewise, 99.9 %
+ * @HK_LINK_STAT_RTT_NS_MAX: the longest one
+ * @__HK_LINK_STAT_MAX: not one of them: their number with 0
+ */
+enum hk_link_stat {
+	HK_LINK_STAT_NONE = 0,
+	HK_LINK_STAT_QUEUED,
+	HK_LINK_STAT_QUEUED_MAX,
+	HK_LINK_STAT_RESENT,
+	HK_LINK_STAT_RTT_NR,
+	HK_LINK_STAT_RTT_NS_P50,
+	HK_LINK_STAT_RTT_NS_P90,
+	HK_LINK_STAT_RTT_NS_P99,
+	HK_LINK_STAT_RTT_NS_P999,
+	HK_LINK_STAT_RTT_NS_MAX,
+	__HK_LINK_STAT_MAX
+};
+
+#define HK_LINK_STAT_MAX (__HK_LINK_STAT_MAX - 1)
 
 #endif /* _UAPI_HYPERKERNEL_NETLINK_H */

@@ -121,6 +121,26 @@ class Busy:
         need(status == 1 and 'is gone' in text, 'status %d: %s' % (status, text))
 
 
+def links_tell(d):
+    """link show -s of all nodes, while nothing but heartbeats is under way."""
+    links = {(n, x['peer-id']): x for n in NODES for x in show(d, n, 'link show -s')}
+    need(len(links) == 6, links)
+    for (n, peer), x in links.items():
+        types = {t['type']: t for t in x['messages']}
+        # types are read after the sum, and counted before it
+        need(sum(t['tx'] for t in types.values()) >= x['tx-msgs'] > 0 and
+             sum(t['rx'] for t in types.values()) >= x['rx-msgs'] > 0, x)
+        there = {t['type']: t for t in links[peer, n]['messages']}
+        need(types['page']['tx'] == there['page']['rx'] > 0,
+             'node %d to %d: %s, %s' % (n, peer, types, there))
+        rtt = [x['rtt-ns-' + p] for p in ('p50', 'p90', 'p99', 'p999', 'max')]
+        need(x['rtt-nr'] > 0 and 0 < rtt[0] and rtt == sorted(rtt), x)
+        # the smallest is exact, percentiles are an eighth too large at most
+        need(x['rtt-ns'] <= rtt[0] and x['queued-max'] >= max(1, x['queued']), x)
+        print('# node %d to %d: %s' % (n, peer, ', '.join(
+            '%s %d' % (k, x[k]) for k in x if k.startswith(('rtt', 'queued', 'resent')))))
+
+
 def main():
     tap = hkdrive.Tap()
     d = hkdrive.Drive('netns', 1, up=('--smp', '2'))
@@ -151,6 +171,8 @@ def main():
                 print('# ' + line)
             need('not ok' not in text and len(re.findall('^ok', text, re.M)) == 8 and
                  'SKIP' not in text, text)
+        with tap.test('links tell what they carried, both ends the same'):
+            links_tell(d)
         with tap.test('every node fetched, gave and stayed within its budget'):
             for n in NODES:
                 s = show(d, n, 'stats show ' + VM)[0]

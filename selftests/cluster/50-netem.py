@@ -76,9 +76,10 @@ def main():
                 need(lost > 0, 'host %d: nothing was lost' % n)
         with tap.test('the link came through it'):
             for n in d.all_hosts():
-                links = d.json(n, 'link show')
+                links = d.json(n, 'link show -s')
                 need([x['link-state'] for x in links] == ['up'], links)
                 need(links[0]['rx-stale'] == 0, links)
+                need(links[0]['resent'] > 0, links)
         d.vc('delay', 0, '--loss', 0)
         memtest(d, tap, 'good link', device)
         with tap.test('VM goes, no page stays behind, module unloads'):

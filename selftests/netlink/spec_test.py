@@ -243,6 +243,7 @@ def main():
     sets = {s['name']: s for s in spec['attribute-sets']}
     attrs = sets['hyperkernel']['attributes']
     stats = sets['stats']['attributes']
+    link_stats = sets['link-stats']['attributes']
     consts = {d['name']: d['value'] for d in spec['definitions']
               if d['type'] == 'const'}
 
@@ -259,6 +260,8 @@ def main():
                ('HK_CMD_UNSPEC',))
     check_enum(header, 'hk_attr', 'hk-a-', attrs, ('HK_A_UNSPEC',))
     check_enum(header, 'hk_stat', 'hk-stat-', stats, ('HK_STAT_NONE',))
+    check_enum(header, 'hk_link_stat', 'hk-link-stat-', link_stats,
+               ('HK_LINK_STAT_NONE',))
     for d in spec['definitions']:
         if d['type'] == 'enum':
             check_enum(header, 'hk_' + d['name'].replace('-', '_'), d['name-prefix'],
@@ -291,6 +294,10 @@ def main():
     check('names of counters in hkctl', differ('counter', {
         c_name('hk-stat-', s['name']): SHOWN.get(s['name'], s['name'])
         for s in stats}, shown))
+    shown = dict(re.findall(r'\[(HK_LINK_STAT_\w+)\]\s*= "([\w-]+)"',
+                            text_of('user/lib/link.c')))
+    check('names of what a link says of itself', differ('counter', {
+        c_name('hk-link-stat-', s['name']): s['name'] for s in link_stats}, shown))
     print('1..%d' % test_nr)
     return 1 if failed else 0
 

@@ -10,16 +10,35 @@
 
 static int usage(FILE *f, int status)
 {
-	fputs("Usage: hkctl link show\n"
+	fputs("Usage: hkctl link show [ -s[tatistics] ]\n"
 	      "       hkctl link echo PEER [ count N ] [ len BYTES ] [ page ]\n"
 	      "where  PEER := name or id of a node\n"
 	      "       page: the answer carries a page of 4 KiB\n", f);
 	return status;
 }
 
+static void print_detail(const struct hk_link_info *link)
+{
+	unsigned int i;
+
+	for (i = 1; i <= HK_LINK_STAT_MAX; i++)
+		if (link->has[i] && hk_link_stat_name(i))
+			pr_u64(hk_link_stat_name(i), link->value[i]);
+	if (!link->types)
+		return;
+	pr_array("messages");
+	for (i = 0; i < link->types; i++) {
+		pr_object(NULL);
+		pr_str("type", link->type[i].name);
+		pr_u64("tx", link->type[i].tx);
+		pr_u64("rx", link->type[i].rx);
+		pr_object_end();
+	}
+	pr_array_end();
+}
+
 static void print_link(const struct hk_link_info *link, void *arg)
 {
-	(void)arg;
 	pr_object(NULL);
 	pr_u64("peer-id", link->peer);
 	pr_str("peer-name", link->name);
@@ -41,10 +60,12 @@ static void print_link(const struct hk_link_info *link, void *arg)
 		pr_s64("tsc-offset", link->tsc_offset);
 		pr_u64("tsc-error", link->tsc_error);
 	}
+	if (*(bool *)arg)
+		print_detail(link);
 	pr_object_end();
 }
 
-static int show(void)
+static int show(bool detail)
 {
 	struct hk_nl *nl = kernel();
 	int r;
@@ -52,7 +73,7 @@ static int show(void)
 	if (!nl)
 		return REFUSED;
 	pr_array(NULL);
-	r = hk_link_dump(nl, print_link, NULL);
+	r = hk_link_dump(nl, print_link, &detail);
 	pr_array_end();
 	return r ? refused("%s", hk_nl_error(nl)) : DONE;
 }
@@ -130,8 +151,13 @@ static int echo(int argc, char **argv)
 
 int do_link(int argc, char **argv)
 {
-	if (!argc || !strcmp(argv[0], "show"))
-		return argc > 1 ? usage(stderr, USAGE) : show();
+	if (!argc || (!strcmp(argv[0], "show") && argc == 1))
+		return show(false);
+	/* as ip(8) has it: any beginning of the word */
+	if (!strcmp(argv[0], "show"))
+		return argc == 2 && strlen(argv[1]) > 1 &&
+		       !strncmp(argv[1], "-statistics", strlen(argv[1])) ?
+			show(true) : usage(stderr, USAGE);
 	if (!strcmp(argv[0], "echo"))
 		return echo(argc - 1, argv + 1);
 	if (!strcmp(argv[0], "help"))

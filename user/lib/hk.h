@@ -72,6 +72,14 @@ int hk_node_find(struct hk_nl *nl, const char *text, uint16_t *id);
 /*
  * Links
  */
+#define HK_MSG_TYPES_MAX	64
+
+/* messages of one type since the link was made */
+struct hk_link_type {
+	char name[24];
+	uint64_t tx, rx;
+};
+
 struct hk_link_info {
 	uint16_t peer;
 	char name[HK_NAME_MAX];
@@ -85,6 +93,10 @@ struct hk_link_info {
 	bool has_tsc;
 	int64_t tsc_offset;
 	uint64_t tsc_error;
+	bool has[HK_LINK_STAT_MAX + 1];
+	uint64_t value[HK_LINK_STAT_MAX + 1];
+	unsigned int types;
+	struct hk_link_type type[HK_MSG_TYPES_MAX];
 };
 
 typedef void (*hk_link_fn)(const struct hk_link_info *link, void *arg);
@@ -99,6 +111,8 @@ int hk_link_del(struct hk_nl *nl, uint16_t peer);
 int hk_link_echo(struct hk_nl *nl, uint16_t peer, uint32_t *count,
 		 uint32_t len, bool page, uint64_t *times);
 const char *hk_link_state_name(uint8_t state);
+/* "rtt-ns-p99"; NULL for a number without a name */
+const char *hk_link_stat_name(unsigned int stat);
 
 /*
  * VMs

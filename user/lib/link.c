@@ -11,6 +11,56 @@ struct each_link {
 	void *arg;
 };
 
+static const char *const names[HK_LINK_STAT_MAX + 1] = {
+	[HK_LINK_STAT_QUEUED]		= "queued",
+	[HK_LINK_STAT_QUEUED_MAX]	= "queued-max",
+	[HK_LINK_STAT_RESENT]		= "resent",
+	[HK_LINK_STAT_RTT_NR]		= "rtt-nr",
+	[HK_LINK_STAT_RTT_NS_P50]	= "rtt-ns-p50",
+	[HK_LINK_STAT_RTT_NS_P90]	= "rtt-ns-p90",
+	[HK_LINK_STAT_RTT_NS_P99]	= "rtt-ns-p99",
+	[HK_LINK_STAT_RTT_NS_P999]	= "rtt-ns-p999",
+	[HK_LINK_STAT_RTT_NS_MAX]	= "rtt-ns-max",
+};
+
+const char *hk_link_stat_name(unsigned int stat)
+{
+	return stat <= HK_LINK_STAT_MAX ? names[stat] : NULL;
+}
+
+static void parse_stats(struct nlattr *nest, struct hk_link_info *link)
+{
+	struct nlattr *a;
+	int left;
+
+	nla_for_each_nested(a, nest, left) {
+		int t = nla_type(a);
+
+		if (t < 1 || t > HK_LINK_STAT_MAX || nla_len(a) < 8)
+			continue;
+		link->has[t] = true;
+		link->value[t] = nla_get_u64(a);
+	}
+}
+
+static void parse_types(struct nlattr *nest, struct hk_link_info *link)
+{
+	struct nlattr *tb[HK_A_MAX + 1], *a;
+	int left;
+
+	nla_for_each_nested(a, nest, left) {
+		struct hk_link_type *type = &link->type[link->types];
+
+		if (link->types == HK_MSG_TYPES_MAX ||
+		    nla_parse_nested(tb, HK_A_MAX, a, hk_nl_policy))
+			return;
+		hk_nla_str(tb, HK_A_MSG_NAME, type->name, sizeof(type->name));
+		type->tx = hk_nla_u64(tb, HK_A_TX_MSGS);
+		type->rx = hk_nla_u64(tb, HK_A_RX_MSGS);
+		link->types++;
+	}
+}
+
 void hk_link_parse(struct nlattr **tb, struct hk_link_info *link)
 {
 	memset(link, 0, sizeof(*link));
@@ -29,6 +79,10 @@ void hk_link_parse(struct nlattr **tb, struct hk_link_info *link)
 	link->has_tsc = tb[HK_A_TSC_OFFSET] != NULL;
 	link->tsc_offset = (int64_t)hk_nla_u64(tb, HK_A_TSC_OFFSET);
 	link->tsc_error = hk_nla_u64(tb, HK_A_TSC_ERROR);
+	if (tb[HK_A_LINK_STATS])
+		parse_stats(tb[HK_A_LINK_STATS], link);
+	if (tb[HK_A_MSG_TYPES])
+		parse_types(tb[HK_A_MSG_TYPES], link);
 }
 
 static void on_link(struct nlattr **tb, void *arg)

@@ -55,6 +55,10 @@ struct nla_policy hk_nl_policy[HK_A_MAX + 1] = {
 	[HK_A_MOVES]		= { .type = NLA_U64 },
 	[HK_A_DEVICE]		= { .type = NLA_STRING },
 	[HK_A_STATS]		= { .type = NLA_NESTED },
+	[HK_A_LINK_STATS]	= { .type = NLA_NESTED },
+	[HK_A_MSG_TYPES]	= { .type = NLA_NESTED },
+	[HK_A_MSG_TYPE]		= { .type = NLA_NESTED },
+	[HK_A_MSG_NAME]		= { .type = NLA_STRING },
 	[HK_A_COUNT]		= { .type = NLA_U32 },
 	[HK_A_LEN]		= { .type = NLA_U32 },
 };
