@@ -32,7 +32,8 @@
  *    shutdown, which does not wait for it.
  * 3. The receiver, blocked in the transport: shutdown lets it read what has already
  *    arrived, then end. Inside ops->recv: that must not wait for the network, thus
- *    comes back. If it is there for the lock of somebody in hk_link_close(), nothing
+ *    comes back; if it does so all the same, by way of a lock, ops->ending has ended
+ *    that wait. If it is there for the lock of somebody in hk_link_close(), nothing
  *    helps: so that is forbidden.
  * 4. The timer: shut down after the receiver has gone, who is the only other one
  *    to arm it. An hk_link_end() of its own after ENDING changes nothing.
@@ -70,6 +71,9 @@
  * a node has a request for each thread that faults under way, and some hundred offers.
  */
 #define TX_QUEUED_MAX	32768
+
+/* A receiver that works on one message for so many times dead_ms is stuck */
+#define RX_BUSY_DEADS	2
 
 /* Messages */
 
@@ -148,6 +152,8 @@ static void link_end_work(struct work_struct *work)
 	link->end_flags &= ~END_WEAK;
 	raw_spin_unlock_irq(&link->lock);
 
+	if (link->ops->ending)
+		link->ops->ending(link, link->why);
 	link->conn->transport->shutdown(link->conn);
 	kthread_stop(link->tx_task);
 	kthread_stop(link->rx_task);
@@ -387,14 +393,43 @@ static int tx_thread(void *data)
 
 /* Heartbeat */
 
+/*
+ * Has the peer been silent for too long? When this host stood still (it may be a VM
+ * itself) and the timer comes late, the answer may be in the socket already: the receiver
+ * is given its turn, once for each silence, or a host that is always late would never
+ * notice.
+ */
+static bool timer_silent(struct hk_link *link, u64 quiet, u64 now, u64 dead, bool late)
+{
+	if (!quiet || now - quiet < dead)
+		return false;
+	if (late && link->spared != quiet) {
+		link->spared = quiet;
+		link->spared_until = now + dead / 4;
+	}
+	return link->spared != quiet || now >= link->spared_until;
+}
+
+/*
+ * Is the receiver stuck? While it works on a message it hears nothing, which is no silence
+ * of the peer's. It must not take long; if it does, this link is of no use to anybody,
+ * and its end makes those give up whom the receiver may be waiting for.
+ */
+static bool timer_stuck(struct hk_link *link, u64 busy, u64 now, u64 dead, bool late)
+{
+	return busy && now - busy >= RX_BUSY_DEADS * dead && !late;
+}
+
 static void link_timer(struct timer_list *timer)
 {
 	struct hk_link *link = from_timer(link, timer, timer);
 	u64 beat = (u64)link->cfg.heartbeat_ms * NSEC_PER_MSEC;
 	u64 dead = (u64)link->cfg.dead_ms * NSEC_PER_MSEC;
 	u64 quiet = READ_ONCE(link->quiet_since);
+	u64 busy = READ_ONCE(link->busy_since);
 	u64 now = ktime_get_ns();
 	u64 next = now + beat;
+	bool late = (s64)(now - link->next_tick) >= (s64)dead / 2;
 
 	if (hk_link_ending(link))
 		return;
@@ -403,19 +438,16 @@ static void link_timer(struct timer_list *timer)
 			    link->cfg.peer, READ_ONCE(link->queued));
 		return;
 	}
-	if (quiet && now - quiet >= dead) {
-		/*
-		 * When this host stood still (it may be a VM itself), the answer
-		 * may be in the socket already: look again after the receiver
-		 * has had its turn.
-		 */
-		if ((s64)(now - link->next_tick) < (s64)dead / 2) {
-			hk_link_end(link, 0, "nothing heard from node %u for %u ms",
-				    link->cfg.peer, link->cfg.dead_ms);
-			return;
-		}
-		cmpxchg64(&link->quiet_since, quiet, now);
-		quiet = now;
+	if (timer_silent(link, quiet, now, dead, late)) {
+		hk_link_end(link, 0, "nothing heard from node %u for %u ms",
+			    link->cfg.peer, link->cfg.dead_ms);
+		return;
+	}
+	if (timer_stuck(link, busy, now, dead, late)) {
+		hk_link_end(link, 0, "a %s of node %u has kept the receiver for %llu ms",
+			    hk_msg_name(READ_ONCE(link->busy_type)), link->cfg.peer,
+			    div_u64(now - busy, NSEC_PER_MSEC));
+		return;
 	}
 	if (READ_ONCE(link->state) == LINK_UP) {
 		next = READ_ONCE(link->next_ping);
@@ -434,7 +466,7 @@ static void link_timer(struct timer_list *timer)
 		}
 	}
 	if (quiet)
-		next = min(next, quiet + dead);
+		next = min(next, max(quiet + dead, link->spared_until));
 	link->next_tick = next;
 	mod_timer(&link->timer, jiffies + nsecs_to_jiffies(next - now) + 1);
 }

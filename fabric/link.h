@@ -54,6 +54,9 @@ struct hk_msg {
  *	memory or locks, must not wait for the network. The callee owns @msg
  *	(frees it with hk_msg_free()). A negative return closes the link, with
  *	@why (HK_REASON_MAX bytes) filled in.
+ * @ending: optional: the link is about to end; @why as for @down. In process context;
+ *	recv may run still. What waits for the peer must be made to give up here, as the
+ *	link waits for recv next, and recv may be waiting for such a one.
  * @down: the link ended; exactly once, in process context; @why is text for
  *	humans. No recv runs or will run. Must not call hk_link_close().
  * @fill_ping: optional: put node figures (used, budget) into a PING or PONG. Called
@@ -70,6 +73,7 @@ struct hk_msg {
  */
 struct hk_link_ops {
 	int (*recv)(struct hk_link *link, struct hk_msg *msg, char *why);
+	void (*ending)(struct hk_link *link, const char *why);
 	void (*down)(struct hk_link *link, const char *why);
 	void (*fill_ping)(struct hk_link *link, struct hk_wire_ping *ping);
 	void (*seen_ping)(struct hk_link *link, const struct hk_wire_ping *ping);

@@ -76,9 +76,13 @@ enum link_state {
  * @rx_stale: dropped because of another epoch (receiver only; stats read it)
  * @rx_types: received, by type (receiver only; stats read it)
  * @quiet_since: ktime since when the receiver waits in vain; 0: it does not wait
+ * @busy_since: ktime since when it works on a message; 0: it does not
+ * @busy_type: type of that message, valid while @busy_since is not 0
  * @timer: heartbeat and the peer's death
  * @next_ping: ktime of the next PING (timer; the receiver when the link comes up)
  * @next_tick: ktime when the timer should have run (timer)
+ * @spared: the @quiet_since that is allowed to last longer, as the timer was late (timer)
+ * @spared_until: ktime to which it may (timer)
  * @quick: quick PINGs left (timer)
  * @echo_lock: one hk_link_echo() at a time
  * @echo_wait: it waits here
@@ -126,10 +130,14 @@ struct hk_link {
 	u64 rx_stale;
 	u64 rx_types[HK_MSG_NR];
 	u64 quiet_since;
+	u64 busy_since;
+	u8 busy_type;
 
 	struct timer_list timer;
 	u64 next_ping;
 	u64 next_tick;
+	u64 spared;
+	u64 spared_until;
 	u32 quick;
 
 	struct mutex echo_lock;	/* outermost: held over the whole measurement */

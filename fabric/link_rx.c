@@ -348,10 +348,15 @@ int hk_link_rx_thread(void *data)
 		}
 	}
 	do {
+		WRITE_ONCE(link->busy_since, 0);
 		rx_quiet(link, ktime_get_ns());
 		msg = rx_msg(link, &tsc);
 		/* What takes long from here on is not the peer's fault */
 		rx_quiet(link, 0);
+		if (msg) {
+			WRITE_ONCE(link->busy_type, msg->hdr.type);
+			WRITE_ONCE(link->busy_since, msg->queued_ns);
+		}
 	} while (msg && rx_dispatch(link, msg, tsc));
 out:
 	memalloc_noio_restore(noio);

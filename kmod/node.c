@@ -124,6 +124,14 @@ static void link_close_work(struct work_struct *work)
 	kfree(nl);
 }
 
+/* What waits for the peer ends here; those who come in between end in link_down() */
+static void link_ending(struct hk_link *link, const char *why)
+{
+	struct node_link *nl = hk_link_priv(link);
+
+	hk_vm_link_down(nl->node, nl->peer, why);
+}
+
 static void link_down(struct hk_link *link, const char *why)
 {
 	struct node_link *nl = hk_link_priv(link);
@@ -197,6 +205,7 @@ static u64 link_tsc(struct hk_link *link)
 
 static const struct hk_link_ops node_link_ops = {
 	.recv = link_recv,
+	.ending = link_ending,
 	.down = link_down,
 	.fill_ping = link_fill_ping,
 	.seen_ping = link_seen_ping,
