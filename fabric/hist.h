@@ -13,7 +13,7 @@
 #include <linux/types.h>
 
 #define HK_HIST_SUB_SHIFT	3
-#define HK_HIST_SUB		(1u << HK_HIST_SUB_SHIFT)
+#define HK_HIST_SUB		8u
 /* Values up to 2^37 ns, two minutes, have buckets of their own */
 #define HK_HIST_EXP_MAX		36
 #define HK_HIST_NR		((HK_HIST_EXP_MAX - HK_HIST_SUB_SHIFT + 2) * HK_HIST_SUB)

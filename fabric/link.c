@@ -439,8 +439,8 @@ static void link_timer(struct timer_list *timer)
 		return;
 	}
 	if (timer_silent(link, quiet, now, dead, late)) {
-		hk_link_end(link, 0, "nothing heard from node %u for %u ms",
-			    link->cfg.peer, link->cfg.dead_ms);
+		hk_link_end(link, 0, "nothing heard from node %u for %llu ms",
+			    link->cfg.peer, div_u64(now - quiet, NSEC_PER_MSEC));
 		return;
 	}
 	if (timer_stuck(link, busy, now, dead, late)) {
