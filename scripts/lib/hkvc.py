@@ -445,6 +445,10 @@ class Cluster:
                 if br == 'br-fab':
                     lines.append('link set %s mtu 9000' % tap)
                 lines.append('link set %s up' % tap)
+            # No resolving: one that a connection to the host before it was killed has
+            # begun in vain, and that ends now, would fail the connection made now.
+            lines.append('neigh replace 10.78.0.%d lladdr %s nud permanent '
+                         'dev br-mgmt' % (n, mac(0x78, n)))
             self.ip_batch(lines)
             fab = 'tap,id=fab,ifname=fab%d,script=no,downscript=no' % n
             mgm = 'tap,id=mgm,ifname=mgm%d,script=no,downscript=no' % n
