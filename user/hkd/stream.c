@@ -146,9 +146,8 @@ void address_print(const struct sockaddr_storage *sa, char *buf, size_t len)
 	}
 }
 
-static struct stream *finish_connect(int fd, const void *sa, socklen_t salen,
-				     const char *what, uint64_t deadline,
-				     char *err)
+/* 0 or errno; @fd is closed then */
+static int finish_connect(int fd, const void *sa, socklen_t salen, uint64_t deadline)
 {
 	socklen_t len = sizeof(int);
 	int e = 0, r;
@@ -163,39 +162,49 @@ static struct stream *finish_connect(int fd, const void *sa, socklen_t salen,
 				e = errno;
 		}
 	}
-	if (e) {
+	if (e)
 		close(fd);
-		fail(err, "cannot connect to %s: %s", what, strerror(e));
-		return NULL;
-	}
-	return stream_new(fd, what);
+	return e;
+}
+
+static struct stream *cannot_connect(const char *what, int e, char *err)
+{
+	fail(err, "cannot connect to %s: %s", what, strerror(e));
+	return NULL;
 }
 
 struct stream *stream_connect(const char *address, uint64_t deadline, char *err)
 {
 	struct sockaddr_storage sa;
-	int fd, one = 1;
+	int fd, e, one = 1, tries = 2;
 	char what[96];
 
 	if (address_parse(address, &sa, err))
 		return NULL;
 	address_print(&sa, what, sizeof(what));
-	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		fail(err, "cannot connect to %s: %s", what, strerror(errno));
-		return NULL;
-	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	return finish_connect(fd, &sa, sa.ss_family == AF_INET ?
-			      sizeof(struct sockaddr_in) :
-			      sizeof(struct sockaddr_in6), what, deadline, err);
+	/*
+	 * The kernel may be looking for this neighbour since before it was there, on
+	 * behalf of a connection that was cut: who comes in between shares that one's
+	 * failure. A second attempt makes it look again, from the start.
+	 */
+	do {
+		fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			    0);
+		if (fd < 0)
+			return cannot_connect(what, errno, err);
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		e = finish_connect(fd, &sa, sa.ss_family == AF_INET ?
+				   sizeof(struct sockaddr_in) :
+				   sizeof(struct sockaddr_in6), deadline);
+	} while (e == EHOSTUNREACH && --tries);
+	return e ? cannot_connect(what, e, err) : stream_new(fd, what);
 }
 
 struct stream *stream_connect_unix(const char *path, uint64_t deadline,
 				   char *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd;
+	int fd, e;
 
 	if (strlen(path) >= sizeof(sa.sun_path)) {
 		fail(err, "path %s is too long for a socket", path);
@@ -207,7 +216,8 @@ struct stream *stream_connect_unix(const char *path, uint64_t deadline,
 		fail(err, "socket: %s", strerror(errno));
 		return NULL;
 	}
-	return finish_connect(fd, &sa, sizeof(sa), path, deadline, err);
+	e = finish_connect(fd, &sa, sizeof(sa), deadline);
+	return e ? cannot_connect(path, e, err) : stream_new(fd, path);
 }
 
 int stream_read_line(struct stream *s, const char **line, uint64_t deadline,
