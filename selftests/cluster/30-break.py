@@ -57,11 +57,32 @@ def clean(d, hosts):
         need(used == 0, 'host %d still uses %d pages' % (n, used))
 
 
+def link_cut(d, tap, name, cut, reasons):
+    with tap.test(name):
+        con = start(d)
+        d.vc('cut', *cut)
+        for n in reasons:
+            ended(d, (n,), reasons[n])
+        d.vc('heal')
+        con.close()
+        d.host(2, 'hkctl node join 10.77.0.1 ram 256M')
+        d.host(1, 'hkctl vm delete ' + VM)
+        clean(d, (1, 2))
+
+
 def host_killed(d, tap):
     with tap.test('host killed'):
         con = start(d)
         d.vc('kill', 2)
-        ended(d, (1,), 'node 2')
+        try:
+            ended(d, (1,), 'nothing heard from node 2')
+        except hkdrive.Failed:
+            # seen twice, and never understood: what do the link's threads wait for?
+            print(re.sub('^', '# ', d.host(
+                1, 'for p in $(pgrep hk-); do echo $(cat /proc/$p/comm); '
+                'cat /proc/$p/stack; done; hkctl link show', check=False)[1],
+                flags=re.M))
+            raise
         if con:
             con.close()
         d.host(1, 'hkctl vm delete ' + VM)
@@ -107,16 +128,13 @@ def main():
                 con.close()
             d.host(1, 'hkctl vm delete ' + VM)
             clean(d, (1, 2))
-        with tap.test('link cut'):
-            con = start(d)
-            d.vc('cut', 1, 2)
-            ended(d, (1, 2), 'nothing heard|node [12]')
-            d.vc('heal')
-            if con:
-                con.close()
-            d.host(2, 'hkctl node join 10.77.0.1 ram 256M')
-            d.host(1, 'hkctl vm delete ' + VM)
-            clean(d, (1, 2))
+        link_cut(d, tap, 'link cut', (1, 2), {1: 'nothing heard from node 2',
+                                              2: 'nothing heard from node 1'})
+        # who hears nothing ends the link, and the other one still hears that
+        link_cut(d, tap, 'link cut, host 2 is deaf', (1, 2, '--oneway'),
+                 {2: 'nothing heard from node 1', 1: 'node 2 closed|nothing heard'})
+        link_cut(d, tap, 'link cut, host 1 is deaf', (2, 1, '--oneway'),
+                 {1: 'nothing heard from node 2', 2: 'node 1 closed|nothing heard'})
         with tap.test('daemon of a member killed'):
             con = start(d)
             d.host(2, 'kill -9 $(pidof hkd | tr " " "\\n" | sort -n | head -1)')
@@ -127,13 +145,7 @@ def main():
             d.host(2, 'hkctl node join 10.77.0.1 ram 256M')
             d.host(1, 'hkctl vm delete ' + VM)
             clean(d, (1, 2))
-        # The link's end is told 20 s late in some runs, a second after the VM was
-        # killed by hand: one of its threads waits for something of the VM's.
-        if os.environ.get('KILL_HOST'):
-            host_killed(d, tap)
-        else:
-            tap.skip('host killed', 'the survivor tells of it too late in some runs; '
-                     'KILL_HOST=1 runs it')
+        host_killed(d, tap)
         with tap.test('a new guest boots after all that, and powers off'):
             con = start(d, boot=True)
             rc, text = con.run('fill 32')
