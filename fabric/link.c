@@ -39,6 +39,7 @@
  *    to arm it. An hk_link_end() of its own after ENDING changes nothing.
  * 5. hk_link_echo(): ENDING is part of its wait condition.
  * 6. Another hk_link_end(): the state is changed under @lock, the work queued once.
+ * 7. hk_link_renew() and what it sets going: see link_renew.c.
  *
  * The end work holds a reference of its own ("running"), given at creation.
  *
@@ -137,7 +138,6 @@ static void link_end_work(struct work_struct *work)
 {
 	struct hk_link *link = container_of(work, struct hk_link, end_work);
 	unsigned int flags = READ_ONCE(link->end_flags);
-	struct hk_conn *conn;
 
 	/* Not in hk_link_end(): the lock of the wait queue is not a raw one */
 	wake_up_all(&link->echo_wait);
@@ -154,7 +154,7 @@ static void link_end_work(struct work_struct *work)
 
 	if (link->ops->ending)
 		link->ops->ending(link, link->why);
-	link->conn->transport->shutdown(link->conn);
+	hk_link_renew_shutdown(link);
 	kthread_stop(link->tx_task);
 	kthread_stop(link->rx_task);
 	timer_shutdown_sync(&link->timer);
@@ -162,12 +162,7 @@ static void link_end_work(struct work_struct *work)
 	/* hk_link_close() compares it: a new task may come to the same address */
 	put_task_struct(xchg(&link->rx_task, NULL));
 
-	/* Nobody but those who want to count looks at it now */
-	raw_spin_lock_irq(&link->lock);
-	conn = link->conn;
-	link->conn = NULL;
-	raw_spin_unlock_irq(&link->lock);
-	conn->transport->release(conn);
+	hk_link_renew_release(link);
 	hk_transport_put(link->cfg.transport);
 	link_purge(link);
 	link->ops->down(link, link->why);
@@ -274,6 +269,7 @@ static void tx_timestamp(struct hk_link *link, struct hk_msg *msg)
 static bool tx_wanted(struct hk_link *link)
 {
 	return READ_ONCE(link->queued) || READ_ONCE(link->ping_due) ||
+	       READ_ONCE(link->switch_due) ||
 	       hk_link_ending(link) || kthread_should_stop();
 }
 
@@ -291,6 +287,15 @@ static unsigned int tx_collect(struct hk_link *link, bool *more, bool *last)
 
 	*more = false;
 	*last = false;
+	/* Alone: what is behind it belongs on the next connection */
+	if (link->tx_seq && smp_load_acquire(&link->switch_due) &&
+	    !hk_link_ending(link)) {
+		WRITE_ONCE(link->switch_due, false);
+		link->batch[nr++] = link->switch_msg;
+		link->switch_msg = NULL;
+		tx_own_hdr(link, link->batch[0]);
+		goto number;
+	}
 	/* Not before HELLO went out */
 	if (link->tx_seq && READ_ONCE(link->ping_due)) {
 		WRITE_ONCE(link->ping_due, false);
@@ -347,7 +352,7 @@ static bool tx_once(struct hk_link *link)
 {
 	unsigned int nr, i, type;
 	u64 bytes = 0;
-	bool more, last;
+	bool more, last, over = false;
 	int err = 0;
 
 	rcuwait_wait_event(&link->tx_wait, tx_wanted(link), TASK_IDLE);
@@ -356,8 +361,9 @@ static bool tx_once(struct hk_link *link)
 		for (i = 0; i < nr; i++)
 			bytes += msg_bytes(link->batch[i]);
 		tx_timestamp(link, link->batch[0]);
-		err = link->conn->transport->send(link->conn, link->batch, nr,
-						  more);
+		over = link->batch[0]->hdr.type == HK_MSG_SWITCH;
+		err = link->tx_conn->transport->send(link->tx_conn, link->batch,
+						     nr, more);
 	}
 	for (i = 0; i < nr; i++) {
 		type = link->batch[i]->hdr.type;
@@ -367,8 +373,8 @@ static bool tx_once(struct hk_link *link)
 	}
 	if (err) {
 		/* The receiver may still find a BYE that says more */
-		if (link->conn->why[0])
-			hk_link_end(link, END_WEAK, "%s", link->conn->why);
+		if (link->tx_conn->why[0])
+			hk_link_end(link, END_WEAK, "%s", link->tx_conn->why);
 		else
 			hk_link_end(link, END_WEAK, "send to node %u: error %d",
 				    link->cfg.peer, err);
@@ -376,6 +382,8 @@ static bool tx_once(struct hk_link *link)
 	}
 	WRITE_ONCE(link->tx_seq, link->tx_seq + nr);
 	WRITE_ONCE(link->tx_bytes, link->tx_bytes + bytes);
+	if (over)
+		hk_link_tx_switched(link);
 	return !last;
 }
 
@@ -505,6 +513,7 @@ static struct hk_msg *hello_msg(const struct hk_link_cfg *cfg)
 	hello = (struct hk_wire_hello *)msg->body;
 	hello->version_min = HK_WIRE_VERSION;
 	hello->version_max = HK_WIRE_VERSION;
+	hello->features = cpu_to_le32(HK_WIRE_FEATURES);
 	hello->node = cpu_to_le16(cfg->self);
 	memcpy(hello->cluster, cfg->cluster, sizeof(hello->cluster));
 	return msg;
@@ -567,6 +576,7 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 	init_completion(&link->ended);
 	mutex_init(&link->echo_lock);
 	init_waitqueue_head(&link->echo_wait);
+	hk_link_renew_init(link);
 	INIT_WORK(&link->end_work, link_end_work);
 	timer_setup(&link->timer, link_timer, 0);
 	link->quick = QUICK_PINGS;
@@ -598,6 +608,7 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 		err = PTR_ERR(link->conn);
 		goto err_rx;
 	}
+	link->tx_conn = link->conn;
 
 	/* Nothing fails from here on; the control lane starts with HELLO */
 	hk_link_send(link, hello);
@@ -665,6 +676,7 @@ void hk_link_stats_get(struct hk_link *link, struct hk_link_stats *stats)
 	stats->rx_msgs = READ_ONCE(link->rx_seq);
 	stats->rx_bytes = READ_ONCE(link->rx_bytes);
 	stats->rx_stale = READ_ONCE(link->rx_stale);
+	stats->renewals = READ_ONCE(link->renewals);
 	stats->tsc_offset = hk_link_tsc_offset(link, &stats->tsc_error);
 
 	raw_spin_lock_irqsave(&link->lock, irq);

@@ -119,6 +119,7 @@ struct hk_link_cfg {
  * @rtt_ns_last: last one
  * @tsc_offset: peer's TSC minus ours, best estimate
  * @tsc_error: bound of its error in TSC ticks, grows with age; U64_MAX: unknown
+ * @renewals: times the link has gone over to another connection
  * @up_ms: time since the peer's HELLO, 0 before
  */
 struct hk_link_stats {
@@ -128,6 +129,7 @@ struct hk_link_stats {
 	u64 rx_bytes;
 	u64 rx_stale;
 	u64 tx_queued;
+	u32 renewals;
 	u64 rtt_ns_min;
 	u64 rtt_ns_last;
 	s64 tsc_offset;
@@ -187,6 +189,22 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
  * WQ_MEM_RECLAIM workqueue.
  */
 void hk_link_close(struct hk_link *link, const char *why);
+
+/**
+ * hk_link_renew() - go over to another connection
+ * @link: link that is up
+ * @sock: connected stream socket, its other end given to the peer's link likewise;
+ *	on success the link owns it
+ * @why: out, HK_REASON_MAX bytes: text for humans when it fails
+ *
+ * Returns at once. When both directions have gone over, the former connection is
+ * closed and the renewals of the statistics count one more. When the other end of
+ * @sock is not given to the peer within dead_ms, the link ends.
+ * Context: process, may sleep.
+ * Return: 0; -ENOTCONN the link is not up; -EOPNOTSUPP it is not over TCP; -EBUSY
+ * another renewal has not ended yet; -ENOMEM; or what is wrong with the socket
+ */
+int hk_link_renew(struct hk_link *link, struct socket *sock, char *why);
 
 /**
  * hk_link_fail() - ask for the end of a link from any context

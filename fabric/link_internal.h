@@ -45,7 +45,11 @@ enum link_state {
  * @ops: calls to the owner
  * @cfg: parameters
  * @transport: its name, also when its module has gone
- * @conn: the transport's connection, NULL after the end
+ * @conn: the connection that is read from, NULL after the end
+ * @tx_conn: the one that is written to; another one during a renewal
+ * @prev: during a renewal: where both were; under @lock, and @conn_lock to let it go
+ * @next: where both go; likewise
+ * @renewals: renewals that have ended
  * @lock: protects the fields down to @up_since
  * @state: enum link_state; also read without @lock
  * @end_flags: END_*, valid from ENDING on
@@ -58,6 +62,7 @@ enum link_state {
  * @rtt_min: shortest round trip in ns, 0: none
  * @rtt_last: last round trip in ns
  * @rtt: all round trips in ns
+ * @resent_past: what connections that have gone had sent again
  * @up_since: ktime of the HELLO, 0: none
  * @tx_wait: the sender sleeps here
  * @tx_task: sender
@@ -88,6 +93,11 @@ enum link_state {
  * @echo_wait: it waits here
  * @echo_cookie: number of the last ECHO sent (under @echo_lock)
  * @echo_seen: number of the last ECHO_REPLY (receiver)
+ * @switch_due: the sender is to send SWITCH
+ * @switch_msg: it, until then (under @lock, then the sender)
+ * @conn_lock: connections do not go while it is held; outside of @lock
+ * @renew_wait: the receiver waits for @next here
+ * @renew_work: lets @prev go
  * @end_work: takes the link down
  * @ended: ops->down has been called
  */
@@ -97,6 +107,10 @@ struct hk_link {
 	struct hk_link_cfg cfg;
 	char transport[HK_TRANSPORT_NAME_MAX];
 	struct hk_conn *conn;
+	struct hk_conn *tx_conn;
+	struct hk_conn *prev;
+	struct hk_conn *next;
+	u32 renewals;
 
 	raw_spinlock_t lock;	/* leaf, see Locks in link.c */
 	enum link_state state;
@@ -110,6 +124,7 @@ struct hk_link {
 	u64 rtt_min;
 	u64 rtt_last;
 	struct hk_hist rtt;
+	u64 resent_past;
 	u64 up_since;
 
 	struct rcuwait tx_wait ____cacheline_aligned_in_smp;
@@ -145,6 +160,12 @@ struct hk_link {
 	u64 echo_cookie;
 	u64 echo_seen;
 
+	bool switch_due;
+	struct hk_msg *switch_msg;
+	struct mutex conn_lock;	/* taken in work items and by hk_link_renew() */
+	wait_queue_head_t renew_wait;
+	struct work_struct renew_work;
+
 	struct work_struct end_work;
 	struct completion ended;
 };
@@ -173,6 +194,13 @@ void hk_link_end(struct hk_link *link, unsigned int flags, const char *fmt, ...)
 
 /* put the owner's figures into a PING or PONG */
 void hk_link_fill_ping(struct hk_link *link, struct hk_msg *msg);
+
+/* link_renew.c: see there */
+void hk_link_renew_init(struct hk_link *link);
+void hk_link_tx_switched(struct hk_link *link);
+bool hk_link_rx_switch(struct hk_link *link);
+void hk_link_renew_shutdown(struct hk_link *link);
+void hk_link_renew_release(struct hk_link *link);
 
 /* link_rx.c: the receiver, @data is the struct hk_link */
 int hk_link_rx_thread(void *data);

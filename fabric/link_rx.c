@@ -312,6 +312,9 @@ static bool rx_dispatch(struct hk_link *link, struct hk_msg *msg, u64 tsc)
 							 msg->body)->cookie));
 		wake_up(&link->echo_wait);
 		break;
+	case HK_MSG_SWITCH:
+		go_on = hk_link_rx_switch(link);
+		break;
 	case HK_MSG_BYE:
 		rx_bye(link, msg);
 		go_on = false;

@@ -6,6 +6,16 @@
 
 static const u32 rtt_permille[HK_LINK_RTT_NR] = { 500, 900, 990, 999 };
 
+/* In a renewal both connections have sent something */
+static u64 resent(struct hk_link *link)
+{
+	u64 nr = link->conn->transport->resent(link->conn);
+
+	if (link->tx_conn != link->conn)
+		nr += link->tx_conn->transport->resent(link->tx_conn);
+	return nr;
+}
+
 /**
  * hk_link_detail_get() - percentiles of the round trips, what waits and was sent again
  * @link: link
@@ -21,9 +31,9 @@ void hk_link_detail_get(struct hk_link *link, struct hk_link_detail *d)
 	raw_spin_lock_irq(&link->lock);
 	d->tx_queued = link->queued;
 	d->tx_queued_max = link->queued_max;
-	/* The end work takes @conn away under the lock before it is released */
+	/* Connections are taken away under the lock before they are released */
 	d->has_resent = link->conn && link->conn->transport->resent;
-	d->resent = d->has_resent ? link->conn->transport->resent(link->conn) : 0;
+	d->resent = d->has_resent ? link->resent_past + resent(link) : 0;
 	d->rtt_nr = link->rtt.nr;
 	d->rtt_ns_max = link->rtt.max;
 	for (i = 0; i < HK_LINK_RTT_NR; i++)

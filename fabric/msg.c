@@ -55,6 +55,7 @@ static const struct hk_wire_type types[HK_MSG_NR] = {
 	[HK_MSG_BYE] = BODY("bye", CONTROL, 0,
 			    sizeof(struct hk_wire_text),
 			    sizeof(struct hk_wire_text)),
+	[HK_MSG_SWITCH] = BODY("switch", CONTROL, 0, 0, 0),
 	[HK_MSG_PAGE] = BODY("page", PAGE, HK_TYPE_F_PAGE | HK_TYPE_F_VM,
 			     sizeof(struct hk_wire_page_msg),
 			     sizeof(struct hk_wire_page_msg)),

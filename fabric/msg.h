@@ -17,6 +17,8 @@
 
 #define HK_WIRE_MAGIC		0x4b48	/* "HK" */
 #define HK_WIRE_VERSION		1
+/* Bits that both ends must have in common; none is defined yet */
+#define HK_WIRE_FEATURES	0
 
 /* Longest body of any message, without the page that may follow it */
 #define HK_WIRE_BODY_MAX	32768
@@ -43,6 +45,8 @@ enum hk_lane {
  * @HK_MSG_ECHO: both ways, measures the link: asks for a reply of given size (v1)
  * @HK_MSG_ECHO_REPLY: answer to ECHO (v1)
  * @HK_MSG_BYE: both ways, orderly end of the link with a reason (v1)
+ * @HK_MSG_SWITCH: both ways, last on a connection: all that follows comes on the
+ *	next one (v1)
  * @HK_MSG_PAGE: page protocol, struct hk_wire_page_msg [+ page] (v1)
  * @HK_MSG_SPILL: node over its budget -> node with room: take these pages (v1)
  * @HK_MSG_VM_DEAD: any -> all members: the guest is stopped, reason text (v1)
@@ -68,6 +72,7 @@ enum hk_msg_type {
 	HK_MSG_ECHO = 4,
 	HK_MSG_ECHO_REPLY = 5,
 	HK_MSG_BYE = 6,
+	HK_MSG_SWITCH = 7,
 	HK_MSG_PAGE = 16,
 	HK_MSG_SPILL = 17,
 	HK_MSG_VM_DEAD = 32,
@@ -122,7 +127,7 @@ struct hk_wire_hdr {
  * @version_min: lowest wire version the sender speaks
  * @version_max: highest
  * @node: sender
- * @features: none defined yet, zero
+ * @features: HK_WIRE_FEATURES
  * @cluster: cluster identity, must be equal on both ends
  */
 struct hk_wire_hello {

@@ -53,6 +53,11 @@ static const struct nla_policy link_add_policy[HK_A_TRANSPORT + 1] = {
 			     .len = HK_TRANSPORT_NAME_MAX - 1 },
 };
 
+static const struct nla_policy link_renew_policy[HK_A_FD + 1] = {
+	[HK_A_PEER_ID] = POL_NODE_ID,
+	[HK_A_FD] = NLA_POLICY_MIN(NLA_S32, 0),
+};
+
 static const struct nla_policy peer_policy[HK_A_PEER_ID + 1] = {
 	[HK_A_PEER_ID] = POL_NODE_ID,
 };
@@ -279,6 +284,22 @@ static int nl_link_add(struct sk_buff *skb, struct genl_info *info)
 	else
 		attr = err == -EEXIST ? HK_A_PEER_ID : HK_A_FD;
 	return refuse(info, attr, err, "%s", why);
+}
+
+static int nl_link_renew(struct sk_buff *skb, struct genl_info *info)
+{
+	char why[HK_REASON_LEN] = "";
+	int err;
+
+	err = need(info, HK_A_PEER_ID, "peer-id");
+	if (!err)
+		err = need(info, HK_A_FD, "fd");
+	if (err)
+		return err;
+	err = hk_node_link_renew(nl_node(info),
+				 nla_get_u16(info->attrs[HK_A_PEER_ID]),
+				 nla_get_s32(info->attrs[HK_A_FD]), why);
+	return err ? refuse(info, HK_A_FD, err, "%s", why) : 0;
 }
 
 static int nl_link_del(struct sk_buff *skb, struct genl_info *info)
@@ -590,6 +611,8 @@ static const struct genl_ops nl_ops[] = {
 	{ .cmd = HK_CMD_NODE_RESET, .doit = nl_node_reset, ADMIN_LOCKED },
 	{ .cmd = HK_CMD_LINK_ADD, .doit = nl_link_add, ADMIN_LOCKED,
 	  POLICY(link_add_policy, HK_A_TRANSPORT) },
+	{ .cmd = HK_CMD_LINK_RENEW, .doit = nl_link_renew, ADMIN_LOCKED,
+	  POLICY(link_renew_policy, HK_A_FD) },
 	{ .cmd = HK_CMD_LINK_DEL, .doit = nl_link_del, ADMIN_LOCKED,
 	  POLICY(peer_policy, HK_A_PEER_ID) },
 	{ .cmd = HK_CMD_LINK_GET, .dumpit = hk_netlink_dump_links },

@@ -7,6 +7,7 @@
 #include "netlink.h"
 #include "vm.h"
 
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <net/genetlink.h>
@@ -46,7 +47,10 @@ static int put_node(struct sk_buff *msg, struct hk_node *node)
 	    put_u64(msg, HK_A_BUDGET_PAGES, budget) ||
 	    put_u64(msg, HK_A_USED_PAGES, max(used, 0L)) ||
 	    nla_put_u32(msg, HK_A_HEARTBEAT_MS, heartbeat) ||
-	    nla_put_u32(msg, HK_A_DEAD_MS, dead))
+	    nla_put_u32(msg, HK_A_DEAD_MS, dead) ||
+	    nla_put_string(msg, HK_A_MODULE_VERSION, THIS_MODULE->version) ||
+	    nla_put_u32(msg, HK_A_WIRE_VERSION, HK_WIRE_VERSION) ||
+	    nla_put_u32(msg, HK_A_FEATURES, HK_WIRE_FEATURES))
 		return -EMSGSIZE;
 	if (id != HK_NODE_NONE &&
 	    (nla_put_string(msg, HK_A_NODE_NAME, name) ||
@@ -65,6 +69,7 @@ static bool peer_read(struct hk_node *node, u16 id, struct hk_peer *copy)
 	memcpy(copy->name, peer->name, sizeof(copy->name));
 	memcpy(copy->transport, peer->transport, sizeof(copy->transport));
 	memcpy(copy->reason, peer->reason, sizeof(copy->reason));
+	memcpy(copy->encryption, peer->encryption, sizeof(copy->encryption));
 	copy->state = peer->state;
 	copy->claimed = peer->claimed;
 	spin_unlock(&node->peers_lock);
@@ -108,7 +113,8 @@ static int put_link_stats(struct sk_buff *msg, struct hk_link *link)
 	    put_u64(msg, HK_A_TX_BYTES, s.tx_bytes) ||
 	    put_u64(msg, HK_A_RX_MSGS, s.rx_msgs) ||
 	    put_u64(msg, HK_A_RX_BYTES, s.rx_bytes) ||
-	    put_u64(msg, HK_A_RX_STALE, s.rx_stale))
+	    put_u64(msg, HK_A_RX_STALE, s.rx_stale) ||
+	    nla_put_u32(msg, HK_A_RENEWALS, s.renewals))
 		return -EMSGSIZE;
 	if (s.rtt_ns_min && put_u64(msg, HK_A_RTT_NS, s.rtt_ns_min))
 		return -EMSGSIZE;
@@ -185,6 +191,9 @@ static int put_link(struct sk_buff *msg, struct hk_node *node, u16 id,
 			      atomic64_read(&peer->unknown_vm));
 	if (err)
 		return err;
+	if (*peer->encryption &&
+	    nla_put_string(msg, HK_A_ENCRYPTION, peer->encryption))
+		return -EMSGSIZE;
 	link = hk_node_link_get(node, id);
 	if (link) {
 		err = put_link_stats(msg, link);

@@ -307,6 +307,7 @@ int hk_node_link_add(struct hk_node *node, u16 id, const char *name, int fd,
 		.heartbeat_ms = node->heartbeat_ms,
 		.dead_ms = node->dead_ms,
 	};
+	char encryption[HK_ENCRYPTION_LEN];
 	struct node_link *nl;
 	struct hk_peer *peer;
 	struct hk_link *link;
@@ -344,6 +345,11 @@ int hk_node_link_add(struct hk_node *node, u16 id, const char *name, int fd,
 			 transport, transport);
 		goto err_sock;
 	}
+	/* What is on the socket protects what goes through it, and nothing else */
+	if (cfg.transport == &hk_tcp)
+		hk_sock_encryption(sock->sk, encryption);
+	else
+		strscpy(encryption, "plain", sizeof(encryption));
 
 	err = -ENOMEM;
 	nl = kzalloc(sizeof(*nl), GFP_KERNEL);
@@ -377,6 +383,7 @@ int hk_node_link_add(struct hk_node *node, u16 id, const char *name, int fd,
 	peer->reason[0] = '\0';
 	strscpy(peer->name, name, sizeof(peer->name));
 	strscpy(peer->transport, cfg.transport->name, sizeof(peer->transport));
+	strscpy(peer->encryption, encryption, sizeof(peer->encryption));
 	spin_unlock(&node->peers_lock);
 
 	link = hk_link_create(&node_link_ops, &cfg, sock, why);
@@ -401,6 +408,45 @@ err_transport:
 	hk_transport_put(cfg.transport);
 err_sock:
 	sockfd_put(sock);
+	return err;
+}
+
+int hk_node_link_renew(struct hk_node *node, u16 id, int fd, char *why)
+{
+	char encryption[HK_ENCRYPTION_LEN];
+	struct socket *sock;
+	struct hk_link *link;
+	int err;
+
+	lockdep_assert_held(&node->lock);
+	link = hk_node_link_get(node, id);
+	if (!link) {
+		snprintf(why, HK_REASON_LEN, "no link to node %u", id);
+		return -ENOENT;
+	}
+	sock = sockfd_lookup(fd, &err);
+	if (!sock) {
+		snprintf(why, HK_REASON_LEN, "fd %d is not a socket", fd);
+		goto out_link;
+	}
+	err = node_sock_check(node, sock, why);
+	if (err)
+		goto out_sock;
+	hk_sock_encryption(sock->sk, encryption);
+	/* Written with node->lock held alone */
+	if (strcmp(encryption, node->peers[id].encryption)) {
+		snprintf(why, HK_REASON_LEN, "the link is %s, fd is %s",
+			 node->peers[id].encryption, encryption);
+		err = -EPROTO;
+		goto out_sock;
+	}
+	err = hk_link_renew(link, sock, why);
+	if (!err)
+		goto out_link;
+out_sock:
+	sockfd_put(sock);
+out_link:
+	hk_link_put(link);
 	return err;
 }
 
@@ -465,6 +511,7 @@ static void node_forget(struct hk_node *node)
 		peer->name[0] = '\0';
 		peer->transport[0] = '\0';
 		peer->reason[0] = '\0';
+		peer->encryption[0] = '\0';
 		peer->state = HK_LINK_NONE;
 		peer->used = 0;
 		peer->budget = 0;

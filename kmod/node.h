@@ -27,6 +27,7 @@ struct hk_vm;
 
 #define HK_HEARTBEAT_MS_DEFAULT	200
 #define HK_DEAD_MS_DEFAULT	2000
+#define HK_ENCRYPTION_LEN	32
 
 /**
  * struct hk_peer - what this node knows of another; see &hk_node.peers_lock
@@ -44,6 +45,8 @@ struct hk_peer {
 	char transport[HK_TRANSPORT_NAME_MAX];
 	/** @reason: why the link went down */
 	char reason[HK_REASON_LEN];
+	/** @encryption: how the link's bytes travel, or travelled */
+	char encryption[HK_ENCRYPTION_LEN];
 	/** @used: pages in use there, by its last heartbeat */
 	u64 used;
 	/** @budget: pages it contributes, by its last heartbeat */
@@ -158,6 +161,19 @@ const char *hk_node_peer_name(struct hk_node *node, u16 peer, char *buf);
 int hk_node_link_add(struct hk_node *node, u16 peer, const char *name, int fd,
 		     const char *transport, char *why);
 
+/**
+ * hk_node_link_renew() - let the link to a peer go over to another connection
+ * @node: node, its lock held
+ * @peer: node id of the other end
+ * @fd: connected TCP socket, as for hk_node_link_add()
+ * @why: out, HK_REASON_LEN bytes
+ *
+ * Does not wait for the switch. The socket must protect what it carries as the
+ * present one does.
+ * Return: 0 or errno.
+ */
+int hk_node_link_renew(struct hk_node *node, u16 peer, int fd, char *why);
+
 /* close the link to a peer, wait for its end; -ENOENT when there is none */
 int hk_node_link_del(struct hk_node *node, u16 peer);
 
@@ -168,6 +184,14 @@ int hk_node_link_del(struct hk_node *node, u16 peer);
  * Return: 0, or -EBUSY when a VM is in use
  */
 int hk_node_reset(struct hk_node *node, char *why);
+
+/**
+ * hk_sock_encryption() - what user space has arranged for a connected socket
+ * @sk: TCP socket
+ * @buf: out, HK_ENCRYPTION_LEN bytes: "tls 1.3 aes-256-gcm", "plain"
+ * Context: process, may sleep.
+ */
+void hk_sock_encryption(struct sock *sk, char *buf);
 
 /* letters, digits, '-', '_', '.', not empty, no '.' first: fit for a file's name */
 bool hk_name_ok(const char *name);

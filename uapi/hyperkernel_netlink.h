@@ -41,6 +41,8 @@
  * @HK_CMD_LINK_ECHO: PEER_ID, COUNT (1..4096), LEN (request), REPLY_PAGE: round
  *	trips in the kernel; the reply is as long as the request, or with REPLY_PAGE
  *	a page; answers with TIMES_NS, many of them in several messages
+ * @HK_CMD_LINK_RENEW: PEER_ID, FD: the link that is up goes over to this connected
+ *	socket, whose other end the peer is given likewise; does not wait for that
  * @HK_CMD_LINK_NTF: event: a link came up or went down (PEER_ID, LINK_STATE, REASON)
  * @HK_CMD_VM_NTF: event: state of a VM changed (VM_ID, VM_STATE, REASON)
  * @HK_CMD_VCPU_NTF: event: a vCPU is resident elsewhere (VM_ID, VCPU, NODE_ID)
@@ -65,6 +67,7 @@ enum hk_cmd {
 	HK_CMD_LINK_NTF,
 	HK_CMD_VM_NTF,
 	HK_CMD_VCPU_NTF,
+	HK_CMD_LINK_RENEW,
 	__HK_CMD_MAX
 };
 
@@ -117,6 +120,12 @@ enum hk_cmd {
  * @HK_A_MSG_TYPES: nested: a MSG_TYPE for each type that was sent or received
  * @HK_A_MSG_TYPE: nested: MSG_NAME, TX_MSGS, RX_MSGS
  * @HK_A_MSG_NAME: string
+ * @HK_A_ENCRYPTION: string: how the link's bytes travel: "tls 1.3 aes-256-gcm",
+ *	"plain"
+ * @HK_A_MODULE_VERSION: string
+ * @HK_A_WIRE_VERSION: u32: version of the messages between nodes
+ * @HK_A_FEATURES: u32: bits that both ends of a link must have in common
+ * @HK_A_RENEWALS: u32: times a link has gone over to another connection
  * @__HK_A_MAX: not one of them: their number with 0
  */
 enum hk_attr {
@@ -165,6 +174,11 @@ enum hk_attr {
 	HK_A_MSG_TYPES,
 	HK_A_MSG_TYPE,
 	HK_A_MSG_NAME,
+	HK_A_ENCRYPTION,
+	HK_A_MODULE_VERSION,
+	HK_A_WIRE_VERSION,
+	HK_A_FEATURES,
+	HK_A_RENEWALS,
 	__HK_A_MAX
 };
 

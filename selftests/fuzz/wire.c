@@ -259,6 +259,9 @@ static bool dispatch(const struct hk_msg *msg, bool *hello)
 	case HK_MSG_VM_DEAD:
 		use_text(body);
 		return type != HK_MSG_BYE;
+	case HK_MSG_SWITCH:
+		must(!msg->hdr.len, "SWITCH with a body");
+		break;
 	case HK_MSG_PAGE:
 		use_page(msg);
 		break;

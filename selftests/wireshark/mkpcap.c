@@ -43,6 +43,7 @@ static struct side sides[2] = {
 };
 
 static FILE *pcap;
+static unsigned int connection;
 
 static void put16(uint8_t *p, uint16_t v)
 {
@@ -67,8 +68,8 @@ static void frame(int from, const void *data, size_t len)
 	h[23] = 6;
 	put32(h + 26, 0x0a090001 + from);
 	put32(h + 30, 0x0a090002 - from);
-	put16(h + 34, from ? PORT : 40000);	/* TCP */
-	put16(h + 36, from ? 40000 : PORT);
+	put16(h + 34, from ? PORT : 40000 + connection);	/* TCP */
+	put16(h + 36, from ? 40000 + connection : PORT);
 	put32(h + 38, sides[from].tcp_seq);
 	put32(h + 42, sides[!from].tcp_seq);
 	h[46] = 0x50;
@@ -184,6 +185,15 @@ static void text_msg(int from, uint8_t type)
 	msg(from, type, &m, sizeof(m), false, summary);
 }
 
+/* The daemons say who they are before the modules have the connection */
+static void connect_nodes(void)
+{
+	static const char daemons[] = "{\"hyperkernel\":1,\"nonce\":\"00\"}\n";
+
+	frame(0, daemons, sizeof(daemons) - 1);
+	frame(1, daemons, sizeof(daemons) - 1);
+}
+
 /* Each type once at least, many in one segment, pages over several */
 static void talk(void)
 {
@@ -226,6 +236,16 @@ static void talk(void)
 	irq_msg(0, HK_DM_STARTUP, "startup");
 	irq_msg(0, HK_DM_ACCEPTED, "accepted");
 	flush_side(0);
+	/* Each direction goes on in another connection, numbered on */
+	plain_msg(0, HK_MSG_SWITCH, 0);
+	flush_side(0);
+	plain_msg(1, HK_MSG_PING, sizeof(struct hk_wire_ping));
+	plain_msg(1, HK_MSG_SWITCH, 0);
+	flush_side(1);
+	connection = 1;
+	connect_nodes();
+	plain_msg(0, HK_MSG_PONG, sizeof(struct hk_wire_ping));
+	flush_side(0);
 	text_msg(1, HK_MSG_VM_DEAD);
 	text_msg(1, HK_MSG_BYE);
 	flush_side(1);
@@ -234,7 +254,6 @@ static void talk(void)
 int main(int argc, char **argv)
 {
 	static const uint32_t head[6] = { 0xa1b2c3d4, 4 << 16 | 2, 0, 0, 65535, 1 };
-	static const char daemons[] = "{\"hyperkernel\":1,\"nonce\":\"00\"}\n";
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: mkpcap FILE\n");
@@ -246,9 +265,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	fwrite(head, sizeof(head), 1, pcap);
-	/* the daemons prove to each other who they are before the module has it */
-	frame(0, daemons, sizeof(daemons) - 1);
-	frame(1, daemons, sizeof(daemons) - 1);
+	connect_nodes();
 	talk();
 	return fclose(pcap) ? 1 : 0;
 }

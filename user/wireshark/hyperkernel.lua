@@ -5,14 +5,15 @@
 --	tshark -X lua_script:hyperkernel.lua -r some.pcap -d tcp.port==7117,hyperkernel
 --
 -- Plain links only: with TLS there is nothing to see. A connection begins with the
--- words of the two daemons; messages follow from the first header on. Layouts are
+-- words of the two daemons; messages follow from the first header on, up to a switch,
+-- behind which that direction goes on in another connection. Layouts are
 -- those of fabric/msg.h and migrate/msg.h, the names those of the module.
 
 local MAGIC, VERSION, HDR, PAGE = 0x4b48, 1, 32, 4096
 
 local types = {
 	[1] = "hello", [2] = "ping", [3] = "pong", [4] = "echo", [5] = "echo-reply",
-	[6] = "bye", [16] = "page", [17] = "spill", [32] = "vm-dead",
+	[6] = "bye", [7] = "switch", [16] = "page", [17] = "spill", [32] = "vm-dead",
 	[33] = "vm-config", [34] = "replica-ready", [35] = "vm-config-ack", [36] = "vm-clock",
 	[48] = "vcpu-state", [49] = "vcpu-taken", [50] = "vcpu-move",
 	[51] = "vcpu-irq", [52] = "vcpu-exit", [53] = "vcpu-exit-done",

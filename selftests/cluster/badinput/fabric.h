@@ -112,7 +112,7 @@ static const struct fcase header_cases[] = {
 	{ "version 0", T_PING, ENDS, BROKE("wrong wire version"), P(H(version, 0)) },
 	{ "version 2", T_PING, ENDS, BROKE("wrong wire version"), P(H(version, 2)) },
 	{ "type 0", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 0)) },
-	{ "type 7", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 7)) },
+	{ "type 8", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 8)) },
 	{ "type 63", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 63)) },
 	{ "type 64", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 64)) },
 	{ "type 255", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 255)) },
@@ -157,6 +157,8 @@ static const struct fcase header_cases[] = {
 	{ "ECHO with a long reply", T_ECHO, ENDS, BROKE("ECHO asks for a reply too"),
 	  P(B(echo, reply_len, 32769)) },
 	{ "ECHO_REPLY not asked for", T_ECHO, LIVES, NULL, P(H(type, HK_MSG_ECHO_REPLY)) },
+	{ "SWITCH with a body", T_PING, ENDS, BROKE("body too long"),
+	  P(H(type, HK_MSG_SWITCH)) },
 	{ "BYE", T_BYE, ENDS, "node 2 left: going? now", P() },
 	{ "VM_DEAD", T_VM_DEAD, KILLS, "going? now", P() },
 	{ "VM_DEAD without end", T_VM_DEAD, KILLS, "going", P(B1(text, text, 191, 'x')) },
@@ -638,6 +640,12 @@ static void try_silence(unsigned int dead_ms)
 	      now_ms() - t0);
 	link_end(&p);
 	check(vm_del(VM), "VM_DEL", "refused");
+	/* what follows SWITCH comes on a connection that nobody has given */
+	check(link_up(&p, PEER), "link", "not up");
+	msg_init(&p, &scratch, HK_MSG_SWITCH, 0, 0, 0);
+	msg_send(&p, &scratch);
+	link_ended(&p, "SWITCH to nothing", text);
+	link_end(&p);
 }
 
 static void fabric_tests(void)

@@ -54,6 +54,8 @@ static const struct request {
 	{ "NODE_RESET", HK_CMD_NODE_RESET, true, false, {} },
 	{ "LINK_ADD", HK_CMD_LINK_ADD, true, false, {
 		U16(PEER_ID, 2), STR(PEER_NAME, "two"), U32(FD, 0) } },
+	{ "LINK_RENEW", HK_CMD_LINK_RENEW, true, false, {
+		U16(PEER_ID, 2), U32(FD, 0) } },
 	{ "LINK_DEL", HK_CMD_LINK_DEL, true, false, { U16(PEER_ID, 2) } },
 	{ "LINK_GET", HK_CMD_LINK_GET, false, true, {} },
 	{ "VM_ADD", HK_CMD_VM_ADD, true, false, {
