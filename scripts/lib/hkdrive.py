@@ -181,20 +181,21 @@ class Drive:
 
     def hkd(self, n, args=''):
         """Start hkd; it returns when it serves."""
-        self.host(n, 'mkdir -p /run/hyperkernel; hkd --background --name h%d '
-                  '--listen 10.77.0.%d --secret /run/hyperkernel/secret '
+        self.host(n, 'hkd --background --name h%d --listen 10.77.0.%d '
                   '--log /run/hkd.log %s' % (n, n, args))
 
-    def join_all(self, ram='704M', args=''):
-        self.each(lambda n: self.host(
-            n, 'mkdir -p /run/hyperkernel; echo %s-of-this-test '
-            '>/run/hyperkernel/secret; chmod 600 /run/hyperkernel/secret'
-            % self.name))
+    def enrol(self, n, ram):
+        """Host N joins with a new token, in the place of an earlier host N."""
+        token = self.host(1, 'hkctl cluster invite for h%d' % n).strip()
+        self.host(n, 'hkctl cluster join 10.77.0.1 %s ram %s' % (token, ram))
+
+    def join_all(self, ram='704M', args='', plain=False):
         self.each(lambda n: self.hkd(n, args))
-        self.host(1, 'hkctl cluster create %s ram %s' % (self.name, ram))
+        self.host(1, 'hkctl cluster create %s ram %s %s' % (
+            self.name, ram, 'plain' if plain else ''))
         for n in self.all_hosts():
             if n > 1:
-                self.host(n, 'hkctl node join 10.77.0.1 ram %s' % ram)
+                self.enrol(n, ram)
 
     def guest_args(self, extra=''):
         """Kernel command line of test guests.

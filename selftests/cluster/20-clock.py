@@ -64,7 +64,7 @@ def main():
         with tap.test('2 hosts up, joined, host 2 gains a millisecond a second'):
             d.up()
             d.load()
-            d.join_all()
+            d.join_all(plain=True)
             drift(d, 2)
         with tap.test('guest boots'):
             d.vm_create(VM, ram='256M', vcpus=2, append='hk.plain',

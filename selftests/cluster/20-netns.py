@@ -49,11 +49,15 @@ def nodes_up(d):
                'ip link set v$i master br0 up; '
                'ip -n n$i addr add 10.9.0.$i/24 dev e0; '
                'ip -n n$i link set lo up; ip -n n$i link set e0 up; '
-               'mkdir -p /run/n$i; echo secret-of-this-test >/run/n$i/secret; '
-               'chmod 600 /run/n$i/secret; '
+               'mkdir -p /run/n$i; '
                'ip netns exec n$i hkd --background --name n$i --listen 10.9.0.$i '
-               '--socket /run/n$i/sock --secret /run/n$i/secret --log /run/n$i/log '
+               '--socket /run/n$i/sock --state-dir /run/n$i/state --log /run/n$i/log '
                '--dead-ms %d' % (n, DEAD_MS))
+
+
+def enrol(d, n):
+    token = ctl(d, 1, 'cluster invite').strip()
+    ctl(d, n, 'cluster join 10.9.0.1 %s ram %dK' % (token, BUDGET_PAGES * 4))
 
 
 def join(d, n):
@@ -150,12 +154,13 @@ def main():
             d.load()
             nodes_up(d)
             ctl(d, 1, 'cluster create netns ram %dK' % (BUDGET_PAGES * 4))
-            join(d, 2)
-            join(d, 3)
+            enrol(d, 2)
+            enrol(d, 3)
             for n in NODES:
                 links = show(d, n, 'link show')
-                need(len(links) == 2 and all(x['link-state'] == 'up' for x in links),
-                     links)
+                need(len(links) == 2 and all(
+                    x['link-state'] == 'up' and
+                    x['encryption'] == 'tls 1.3 aes-256-gcm' for x in links), links)
         if tap.bad:
             raise hkdrive.Failed('no nodes, nothing more to test')
         with tap.test('the host itself is a node of its own, without identity'):

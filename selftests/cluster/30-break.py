@@ -88,11 +88,10 @@ def host_killed(d, tap):
         d.host(1, 'hkctl vm delete ' + VM)
         clean(d, (1,))
         d.vc('start', 2)
-        d.host(2, 'insmod /hk/hyperkernel.ko; mkdir -p /run/hyperkernel; '
-               'echo %s-of-this-test >/run/hyperkernel/secret; '
-               'chmod 600 /run/hyperkernel/secret' % d.name)
+        d.host(2, 'insmod /hk/hyperkernel.ko')
         d.hkd(2)
-        d.host(2, 'hkctl node join 10.77.0.1 ram 256M')
+        # its key went with its files
+        d.enrol(2, '256M')
 
 
 def main():

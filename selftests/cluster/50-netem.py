@@ -56,7 +56,7 @@ def main():
             d.up()
             d.load()
             # a lost packet at a bad time costs TCP a second and more
-            d.join_all(ram='128M', args='--dead-ms 30000')
+            d.join_all(ram='128M', args='--dead-ms 30000', plain=True)
             d.host(1, 'hkctl vm create %s ram 64M vcpus 1' % VM)
             device = {n: d.json(n, 'vm show ' + VM)[0]['device']
                       for n in d.all_hosts()}

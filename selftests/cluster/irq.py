@@ -93,7 +93,7 @@ def main():
             need(missing(d, 1) == ['module'], missing(d, 1))
             d.load()
             need(missing(d, 1) == missing(d, 2) == [], [missing(d, 1), missing(d, 2)])
-            d.join_all(ram='256M')
+            d.join_all(ram='256M', plain=True)
         if tap.bad:
             raise hkdrive.Failed('no hosts, nothing to test')
         for g in GUESTS:

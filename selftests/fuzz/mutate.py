@@ -72,17 +72,27 @@ MUTATIONS = [
     ('residency', 'NMIs counted without a bound',
      [('migrate/pending.c', 'if (p->nmi < 2)', 'if (1)')]),
 
-    ('hkd', 'length of a cluster name not checked',
-     [('user/hkd/auth.c', 'strlen(cluster) >= sizeof(peer->cluster)', '0')]),
+    ('hkd', 'name that the certificate does not have',
+     [('user/hkd/auth.c', 'if (strcmp(name, peer->name) ||', 'if (')]),
+    ('hkd', 'cluster that the certificate does not have',
+     [('user/hkd/auth.c', """js_int(obj, "id", 0) != peer->id ||
+	    strcmp(cluster, peer->cluster))""", """js_int(obj, "id", 0) != peer->id)""")]),
+    ('hkd', 'banned certificate',
+     [('user/hkd/auth.c', 'if (trust_banned(peer->serial))', 'if (0)')]),
+    ('hkd', 'other features',
+     [('user/hkd/auth.c', 'if (features != release.features)', 'if (0)')]),
+    ('hkd', 'answer for another purpose',
+     [('user/hkd/auth.c', 'if (!r && use != purpose)', 'if (0)')]),
+    ('hkd', 'any token will do',
+     [('user/hkd/token.c', 'CRYPTO_memcmp(have, hash, strlen(hash))', '0')]),
+    ('hkd', 'name that is taken',
+     [('user/hkd/enrol.c', 'if (!bound[0] || *id == hkd.self)', 'if (0)')]),
     ('hkd', 'hidden zero in a string',
      [('user/hkd/json.c', 'if (!val || strlen(json_object_get_string(val)) !=',
        'if (!val || 0 * strlen(json_object_get_string(val)) != 0 *')]),
     ('hkd', 'more read than the line',
      [('user/hkd/stream.c', 'take = nl ? nl - (s->buf + s->len) + 1 : n;',
        'take = n;')]),
-    ('hkd', 'any proof will do',
-     [('user/hkd/auth.c', 'if (CRYPTO_memcmp(want, got, sizeof(want)))',
-       'if (0)')]),
 ]
 
 

@@ -30,7 +30,7 @@ LOAD = ('rm -f /tmp/stop; (usleep 3000000; touch /tmp/stop) & '
 def record(d, load):
     d.up()
     d.load()
-    d.join_all(ram='448M')
+    d.join_all(ram='448M', plain=True)
     d.each(lambda n: d.host(
         n, 'cd %s && echo x86-tsc >trace_clock && echo 16384 >buffer_size_kb && '
         'echo 1 >events/hyperkernel/hk_fault/enable && echo 1 >tracing_on' % T))

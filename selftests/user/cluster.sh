@@ -28,7 +28,7 @@ start() { # NAME PORT
 	mkdir -p "$dir/$1"
 	rm -f "$dir/$1/sock"
 	"$hkd" --name "$1" --listen "127.0.0.1:$2" --socket "$dir/$1/sock" \
-		--log "$dir/$1/log" --secret "$dir/secret" "${@:3}" &
+		--log "$dir/$1/log" --state-dir "$dir/$1/state" "${@:3}" &
 	pid[$1]=$!
 	for _ in $(seq 100); do
 		[ -S "$dir/$1/sock" ] && return
@@ -43,15 +43,17 @@ ctl() { # NAME ARGS
 
 # expect STATUS WORDS NAME ARGS...
 expect() {
-	local want=$1 words=$2 out got
+	local want=$1 words=$2 out got name
 	shift 2
+	# a name that is the same each time
+	name=$(sed -E 's/[a-z2-7]{72}/TOKEN/' <<< "$*")
 	nr=$((nr + 1))
 	out=$(ctl "$@")
 	got=$?
 	if [ "$got" = "$want" ] && [[ $out == *"$words"* ]]; then
-		echo "ok $nr - $*${words:+ ($words)}"
+		echo "ok $nr - $name${words:+ ($words)}"
 	else
-		echo "not ok $nr - $*"
+		echo "not ok $nr - $name"
 		echo "# wanted $want \"$words\", got $got: ${out//$'\n'/ / }"
 		bad=1
 	fi
@@ -95,28 +97,56 @@ logged() { # NAME WORDS
 	fi
 }
 
+token() { # ARGS...: an invitation of a
+	ctl a cluster invite "$@"
+}
+
+token_of() { # NAME
+	ctl "$1" cluster invite
+}
+
+wreck() { # TOKEN: with one letter changed
+	case $1 in
+	a*) echo "b${1:1}" ;;
+	*) echo "a${1:1}" ;;
+	esac
+}
+
 start a 17117
 start b 17118
 start c 17119
 expect 1 "in no cluster" a cluster show
 expect 1 "in no cluster" b node leave
-expect 1 "secret" b node join 127.0.0.1:17117 ram 64M
-printf 'some other secret of 32 bytes...\n' > "$dir/wrong"
-chmod 600 "$dir/wrong"
-expect 1 "in no cluster" b node join 127.0.0.1:17117 ram 64M secret "$dir/wrong"
-expect 0 "node-id 1" a cluster create ram 128M
-expect 1 "already" a cluster create ram 128M
-expect 1 "secrets differ" b node join 127.0.0.1:17117 ram 64M secret "$dir/wrong"
-logged a "another cluster secret"
-logged b "secrets differ"
-expect 1 "cannot connect" b node join 127.0.0.1:17116 ram 64M
-expect 0 "node-id 2" b node join 127.0.0.1:17117 ram 64M
+expect 1 "in no cluster" a cluster invite
+expect 1 "has no certificate" b node join 127.0.0.1:17117 ram 64M
+expect 1 "not a token" b cluster join 127.0.0.1:17117 nonsense ram 64M
+expect 1 "mistake in the token" b cluster join 127.0.0.1:17117 \
+	"$(printf 'a%.0s' {1..72})" ram 64M
+expect 0 "encryption \"tls 1.3 aes-256-gcm\" ca-made yes" a cluster create mine ram 128M
+expect 1 "already" a cluster create mine ram 128M
+t=$(token)
+expect 1 "mistake in the token" b cluster join 127.0.0.1:17117 "$(wreck "$t")" ram 64M
+expect 1 "cannot connect" b cluster join 127.0.0.1:17116 "$t" ram 64M
+expect 0 "node-id 2" b cluster join 127.0.0.1:17117 "$t" ram 64M
+logged a "enrolled node 2 (b)"
+expect 1 "this token is not good" c cluster join 127.0.0.1:17117 "$t" ram 64M
+expect 1 "at node 1 (a)" b cluster invite
+expect 1 "only node 1 takes tokens" c cluster join 127.0.0.1:17118 "$(token)" ram 64M
+expect 1 "for a node named x, not c" c cluster join 127.0.0.1:17117 "$(token for x)" ram 64M
+expect 0 "node-id 3" c cluster join 127.0.0.1:17117 "$(token for c)" ram 64M
+expect 0 "node-id 3" c node leave
 expect 1 "join at node 1 (a), 127.0.0.1:17117" c node join 127.0.0.1:17118 ram 64M
-expect 0 "node-id 3" c cluster join 127.0.0.1:17117 ram 64M
+expect 0 "node-id 3" c node join 127.0.0.1:17117 ram 64M
 expect 1 "already" c node join 127.0.0.1:17117 ram 64M
 for n in a b c; do
 	expect 0 "node-id 3 node-name c address 127.0.0.1:17119 state up" $n cluster show
 done
+
+expect 0 "peer-id 3" a link renew c
+expect 0 "peer-id 1" c link renew a
+logged a "link to node 3 (c) has new keys"
+expect 1 "has no node" a link renew d
+expect 1 "is this node" a link renew a
 
 expect 1 "the guest wants 512 MiB of RAM, the nodes contribute 256 MiB" \
 	a vm create v ram 512M vcpus 2
@@ -157,31 +187,45 @@ eventually "in no cluster" b cluster show
 expect 0 "" a cluster show
 expect 0 "node-id 2" b node join 127.0.0.1:17117 ram 64M
 
-# strangers
-printf '{"hello":1}\n' > "/dev/tcp/127.0.0.1/17117"
-printf 'GET / HTTP/1.0\n\n' > "/dev/tcp/127.0.0.1/17117"
-logged a "malformed"
-expect 0 "state up" a cluster show
+# node 1 starts again: the same cluster, for those who have its certificates
+for n in c b; do
+	expect 0 "" $n node leave
+done
+expect 0 "" a node leave
+kill "${pid[a]}"
+wait "${pid[a]}" 2>/dev/null
+start a 17117
+expect 1 "in no cluster" b node join 127.0.0.1:17117 ram 64M
+expect 1 "holds the CA of cluster mine" a cluster create other ram 128M
+expect 1 "with encryption, which it keeps" a cluster create mine ram 128M plain
+expect 0 "ca-made no" a cluster create mine ram 128M
+expect 0 "node-id 2" b node join 127.0.0.1:17117 ram 64M
+expect 0 "node-id 3" c node join 127.0.0.1:17117 ram 64M
 
-# RDMA only where the cluster allows it and both nodes offer it
+# RDMA only in a plain cluster that allows it, where both nodes offer it
+start g 17123 --rdma
+expect 0 "rdma has no effect" g cluster join 127.0.0.1:17117 "$(token)" ram 64M
+expect 0 "rdma no" g cluster show
+linked g a tcp
+expect 0 "node-id 4" g node leave
 start d 17120 --rdma
 start e 17121 --rdma
 start f 17122
-expect 0 "rdma has no effect" d node join 127.0.0.1:17117 ram 64M
-expect 0 "rdma no" d cluster show
-expect 0 "node-id" d node leave
 expect 2 "Usage" d cluster create ram 64M rdmb
-expect 0 "not be encrypted" d cluster create ram 64M rdma
-expect 0 "node-id 2" e node join 127.0.0.1:17120 ram 64M
-expect 0 "node-id 3" f node join 127.0.0.1:17120 ram 64M
+expect 1 "nothing encrypts RDMA" d cluster create ram 64M rdma
+expect 1 "in no cluster" d cluster show
+expect 0 "not be encrypted" d cluster create ram 64M plain rdma
+expect 0 "node-id 2" e cluster join 127.0.0.1:17120 "$(token_of d)" ram 64M
+expect 0 "node-id 3" f cluster join 127.0.0.1:17120 "$(token_of d)" ram 64M
 expect 0 "rdma yes" f cluster show
+expect 1 "no keys" d link renew e
 linked d e rdma
 linked e d rdma
 linked d f tcp
 linked e f tcp
 linked f e tcp
 
-for n in a b c d e f; do
+for n in a b c d e f g; do
 	kill "${pid[$n]}"
 	wait "${pid[$n]}"
 	got=$?

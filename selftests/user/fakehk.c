@@ -5,7 +5,7 @@
  *
  * Holds the node, links and VMs in memory. A link is up while its socket is. A VM
  * named "refused-on-N" is refused by node N. The RAM device of all is the file
- * $FAKEHK_DEVICE.
+ * $FAKEHK_DEVICE. $FAKEHK_WIRE and $FAKEHK_FEATURES are those of the module.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -30,6 +30,7 @@ static struct hk_events the_events;
 static struct hk_node_cfg self;
 static char self_name[HK_NAME_MAX];
 static int link_fd[HK_NODES_MAX];
+static uint32_t link_renewals[HK_NODES_MAX];
 static char link_name[HK_NODES_MAX][HK_NAME_MAX];
 static struct hk_vm_info vms[16];
 
@@ -69,6 +70,11 @@ int hk_node_self(struct hk_nl *nl, struct hk_node_info *node)
 	node->self = true;
 	strcpy(node->name, self_name);
 	node->budget_pages = self.budget_pages;
+	strcpy(node->module, "test");
+	node->wire = getenv("FAKEHK_WIRE") ?
+		(uint32_t)atoi(getenv("FAKEHK_WIRE")) : 1;
+	node->features = getenv("FAKEHK_FEATURES") ?
+		(uint32_t)atoi(getenv("FAKEHK_FEATURES")) : 0;
 	return 0;
 }
 
@@ -118,6 +124,7 @@ int hk_link_dump(struct hk_nl *nl, hk_link_fn fn, void *arg)
 			continue;
 		memset(&link, 0, sizeof(link));
 		link.peer = i;
+		link.renewals = link_renewals[i];
 		link.state = recv(link_fd[i], &c, 1, MSG_PEEK | MSG_DONTWAIT) ?
 			HK_LINK_UP : HK_LINK_DOWN;
 		fn(&link, arg);
@@ -135,6 +142,17 @@ int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd,
 	log_info("link to %s over %s", name, transport);
 	link_fd[peer] = dup(fd);
 	snprintf(link_name[peer], HK_NAME_MAX, "%s", name);
+	return 0;
+}
+
+int hk_link_renew(struct hk_nl *nl, uint16_t peer, int fd)
+{
+	(void)nl;
+	if (!link_fd[peer])
+		return refuse(-ENOENT, "no link to node %u", peer);
+	close(link_fd[peer]);
+	link_fd[peer] = dup(fd);
+	link_renewals[peer]++;
 	return 0;
 }
 

@@ -49,6 +49,15 @@ done
 expect 2 "Usage" "$hkctl" cluster create
 expect 2 "not a size" "$hkctl" cluster create ram 12Q
 expect 2 "cannot be a name" "$hkctl" cluster create 77 ram 1G
+expect 2 "Usage" "$hkctl" cluster create ram 1G ca-cert /x
+expect 2 "Usage" "$hkctl" cluster create ram 1G plaintext
+expect 2 "Usage" "$hkctl" cluster invite for
+expect 2 "valid must be" "$hkctl" cluster invite valid 0
+expect 2 "cannot be a name" "$hkctl" cluster invite for 77
+expect 2 "Usage" "$hkctl" cluster join 10.0.0.1 ram 1G
+expect 2 "Usage" "$hkctl" node join 10.0.0.1 sometoken ram 1G
+expect 2 "Usage" "$hkctl" node ban
+expect 2 "Usage" "$hkctl" link renew
 expect 2 "Usage" "$hkctl" node join 10.0.0.1
 expect 2 "Usage" "$hkctl" node join 10.0.0.1 ram
 expect 2 "ram and vcpus" "$hkctl" vm create a ram 1G
@@ -63,6 +72,8 @@ expect 2 "len must be" "$hkctl" link echo 2 len 32769
 expect 2 "index of a vCPU" "$hkctl" vcpu move a x 1
 expect 1 "cannot reach hkd" "$hkctl" cluster show
 expect 1 "cannot reach hkd" "$hkctl" cluster create ram 1G
+expect 1 "cannot reach hkd" "$hkctl" cluster invite
+expect 1 "cannot reach hkd" "$hkctl" node ban b
 expect 1 "cannot reach hkd" "$hkctl" vm start a
 # whatever this machine lacks: there is no module here, and each lack has its cure
 expect 1 "check module verdict missing" "$hkctl" doctor

@@ -9,6 +9,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 #include "hkctl.h"
+#include "../lib/ktls.h"
 
 enum verdict { GOOD, NOTE, BAD };
 
@@ -271,19 +272,13 @@ static void check_qemu(void)
 
 static void check_ktls(void)
 {
-	char file[256], text[128];
-	struct utsname un;
+	char why[HK_ERR_LEN];
 
-	uname(&un);
-	snprintf(file, sizeof(file), "/lib/modules/%.64s/kernel/net/tls/tls.ko",
-		 un.release);
-	if (!access("/sys/module/tls", F_OK))
-		snprintf(text, sizeof(text), "loaded");
-	else if (!access(file, F_OK))
-		snprintf(text, sizeof(text), "available");
+	if (hk_ktls_probe(why))
+		say("ktls", NOTE, why,
+		    "without it this host can be in clusters only that were created plain");
 	else
-		snprintf(text, sizeof(text), "not found");
-	say("ktls", GOOD, text, NULL);
+		say("ktls", GOOD, "TLS 1.3 with AES-256-GCM", NULL);
 }
 
 int do_doctor(int argc, char **argv)

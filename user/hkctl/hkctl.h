@@ -69,7 +69,7 @@ int do_vcpu(int argc, char **argv);
 int do_stats(int argc, char **argv);
 int do_monitor(int argc, char **argv);
 int do_doctor(int argc, char **argv);
-/* node join, also cluster join */
-int node_join(int argc, char **argv);
+/* node join; with a token: cluster join */
+int node_join(int argc, char **argv, const char *token);
 
 #endif /* HKCTL_HKCTL_H */

@@ -12,6 +12,7 @@ static int usage(FILE *f, int status)
 {
 	fputs("Usage: hkctl link show [ -s[tatistics] ]\n"
 	      "       hkctl link echo PEER [ count N ] [ len BYTES ] [ page ]\n"
+	      "       hkctl link renew PEER\n"
 	      "where  PEER := name or id of a node\n"
 	      "       page: the answer carries a page of 4 KiB\n", f);
 	return status;
@@ -45,9 +46,8 @@ static void print_link(const struct hk_link_info *link, void *arg)
 	pr_str("link-state", hk_link_state_name(link->state));
 	if (link->transport[0])
 		pr_str("transport", link->transport);
-	/* Nothing encrypts below RDMA */
-	if (!strcmp(link->transport, "rdma"))
-		pr_str("encryption", "not encrypted");
+	if (link->encryption[0])
+		pr_str("encryption", link->encryption);
 	if (link->reason[0])
 		pr_str("reason", link->reason);
 	pr_u64("rtt-ns", link->rtt_ns);
@@ -56,6 +56,7 @@ static void print_link(const struct hk_link_info *link, void *arg)
 	pr_u64("rx-msgs", link->rx_msgs);
 	pr_u64("rx-bytes", link->rx_bytes);
 	pr_u64("rx-stale", link->rx_stale);
+	pr_u64("renewals", link->renewals);
 	if (link->has_tsc) {
 		pr_s64("tsc-offset", link->tsc_offset);
 		pr_u64("tsc-error", link->tsc_error);
@@ -149,6 +150,19 @@ static int echo(int argc, char **argv)
 	return DONE;
 }
 
+static int renew(const char *peer)
+{
+	struct json_object *req = request("link-renew"), *reply;
+
+	add_str(req, "peer", peer);
+	reply = daemon_call(req);
+	if (!reply)
+		return REFUSED;
+	print_reply(reply);
+	json_object_put(reply);
+	return DONE;
+}
+
 int do_link(int argc, char **argv)
 {
 	if (!argc || (!strcmp(argv[0], "show") && argc == 1))
@@ -160,6 +174,8 @@ int do_link(int argc, char **argv)
 			show(true) : usage(stderr, USAGE);
 	if (!strcmp(argv[0], "echo"))
 		return echo(argc - 1, argv + 1);
+	if (!strcmp(argv[0], "renew"))
+		return argc != 2 ? usage(stderr, USAGE) : renew(argv[1]);
 	if (!strcmp(argv[0], "help"))
 		return usage(stdout, DONE);
 	return misused("link: command \"%s\" is unknown, try \"hkctl link help\"",

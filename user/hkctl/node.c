@@ -3,9 +3,7 @@
  * user/hkctl/node.c - hkctl node
  */
 #include <arpa/inet.h>
-#include <limits.h>
 #include <netdb.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "hkctl.h"
@@ -13,8 +11,9 @@
 static int usage(FILE *f, int status)
 {
 	fputs("Usage: hkctl node show [ NODE ]\n"
-	      "       hkctl node join ADDRESS[:PORT] ram SIZE [ secret FILE ]\n"
+	      "       hkctl node join ADDRESS[:PORT] ram SIZE\n"
 	      "       hkctl node leave\n"
+	      "       hkctl node ban NODE\n"
 	      "where  NODE := name or id\n"
 	      "       SIZE := bytes, or a number with K, M, G or T\n", f);
 	return status;
@@ -101,38 +100,36 @@ static int numeric_address(const char *text, char *buf, size_t len)
 	return 0;
 }
 
-int node_join(int argc, char **argv)
+int node_join(int argc, char **argv, const char *token)
 {
-	const char *secret = NULL, *ram_text = NULL;
-	char address[320], *path = NULL;
 	struct json_object *req, *reply;
+	char address[320];
 	uint64_t ram;
-	int i;
 
-	if (!argc)
+	if (argc != 3 || strcmp(argv[1], "ram"))
 		return usage(stderr, USAGE);
-	for (i = 1; i + 1 < argc; i += 2) {
-		if (!strcmp(argv[i], "ram"))
-			ram_text = argv[i + 1];
-		else if (!strcmp(argv[i], "secret"))
-			secret = argv[i + 1];
-		else
-			break;
-	}
-	if (i != argc || !ram_text)
-		return usage(stderr, USAGE);
-	if (hk_parse_size(ram_text, &ram))
-		return misused("\"%s\" is not a size", ram_text);
+	if (hk_parse_size(argv[2], &ram))
+		return misused("\"%s\" is not a size", argv[2]);
 	if (numeric_address(argv[0], address, sizeof(address)))
 		return REFUSED;
 	req = request("node-join");
 	add_str(req, "address", address);
 	add_int(req, "ram", ram);
-	if (secret) {
-		path = realpath(secret, NULL);
-		add_str(req, "secret", path ? path : secret);
-		free(path);
-	}
+	if (token)
+		add_str(req, "token", token);
+	reply = daemon_call(req);
+	if (!reply)
+		return REFUSED;
+	print_reply(reply);
+	json_object_put(reply);
+	return DONE;
+}
+
+static int ban(const char *node)
+{
+	struct json_object *req = request("node-ban"), *reply;
+
+	add_str(req, "node", node);
 	reply = daemon_call(req);
 	if (!reply)
 		return REFUSED;
@@ -160,7 +157,9 @@ int do_node(int argc, char **argv)
 		return argc > 2 ? usage(stderr, USAGE) :
 				  show(argc - 1, argv + 1);
 	if (!strcmp(argv[0], "join"))
-		return node_join(argc - 1, argv + 1);
+		return node_join(argc - 1, argv + 1, NULL);
+	if (!strcmp(argv[0], "ban"))
+		return argc != 2 ? usage(stderr, USAGE) : ban(argv[1]);
 	if (!strcmp(argv[0], "leave"))
 		return argc > 1 ? usage(stderr, USAGE) : leave();
 	if (!strcmp(argv[0], "help"))

@@ -3,13 +3,13 @@
  * user/hkd/cluster.c - membership, as this node drives it: create, join, leave,
  * and what happens when a member goes away
  */
-#include <errno.h>
-#include <openssl/rand.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include "enrol.h"
 #include "hkd.h"
+#include "state.h"
+#include "../lib/ktls.h"
 #include "vm.h"
 
 #define EPOCH	1	/* links of one cluster must agree on it */
@@ -18,11 +18,8 @@ struct hkd hkd;
 
 void self_identity(struct identity *id)
 {
-	memset(id, 0, sizeof(*id));
-	snprintf(id->name, sizeof(id->name), "%s", hkd.name);
+	*id = trust.self;
 	id->id = hkd.self;
-	if (hkd.self)
-		hk_hex(id->cluster, hkd.cluster, HK_CLUSTER_ID_LEN);
 }
 
 void progress(struct stream *out, const char *fmt, ...)
@@ -188,8 +185,30 @@ static int check_free(char *err)
 	return cluster_forget(err);
 }
 
+/* What the cluster's connections need of this host's kernel. */
+static int check_ktls(bool plain, char *err)
+{
+	char why[HK_ERR_LEN];
+
+	if (plain || !hk_ktls_probe(why))
+		return 0;
+	return fail(err, "%.400s", why);
+}
+
+const char *cluster_encryption(void)
+{
+	return trust.plain ? "plain" : "tls 1.3 aes-256-gcm";
+}
+
 struct json_object *cluster_create(struct json_object *req, char *err)
 {
+	struct trust_new how = {
+		.node = hkd.name,
+		.name = js_str(req, "name"),
+		.plain = js_bool(req, "plain"),
+		.ca_cert = js_str(req, "ca-cert"),
+		.ca_key = js_str(req, "ca-key"),
+	};
 	struct json_object *reply = NULL;
 	char hex[2 * HK_CLUSTER_ID_LEN + 1];
 	bool made = false;
@@ -200,38 +219,36 @@ struct json_object *cluster_create(struct json_object *req, char *err)
 		return NULL;
 	if (check_ram(req, &ram, err) || check_free(err))
 		goto out;
-	if (access(hkd.secret_path, F_OK) && errno == ENOENT) {
-		if (secret_create(&hkd.secret, hkd.secret_path, err))
-			goto out;
-		made = true;
-	} else if (secret_read(&hkd.secret, hkd.secret_path, err)) {
+	if (!how.ca_cert != !how.ca_key) {
+		fail(err, "ca-cert and ca-key go together");
 		goto out;
 	}
-	if (RAND_bytes(hkd.cluster, sizeof(hkd.cluster)) != 1) {
-		fail(err, "no random numbers to make a cluster id of");
+	if (js_bool(req, "rdma") && !how.plain) {
+		fail(err, "nothing encrypts RDMA: it goes with \"plain\" only");
 		goto out;
 	}
+	if (check_ktls(how.plain, err) || trust_create(&how, &made, err) ||
+	    enrol_self(err))
+		goto out;
+	memcpy(hkd.cluster, trust.cluster, sizeof(hkd.cluster));
 	hkd.epoch = EPOCH;
-	if (js_str(req, "name"))
-		snprintf(hkd.cluster_name, sizeof(hkd.cluster_name), "%s",
-			 js_str(req, "name"));
-	if (set_identity(COORDINATOR, ram, err)) {
-		hkd.secret.len = 0;
+	snprintf(hkd.cluster_name, sizeof(hkd.cluster_name), "%s",
+		 trust.cluster_name);
+	if (set_identity(COORDINATOR, ram, err))
 		goto out;
-	}
 	hkd.rdma_allowed = js_bool(req, "rdma");
 	if (hkd.rdma && !hkd.rdma_allowed)
 		log_error("this cluster is created without \"rdma\": --rdma has no effect");
 	hk_hex(hex, hkd.cluster, sizeof(hkd.cluster));
-	log_info("created cluster %s %s, secret in %s", hkd.cluster_name, hex,
-		 hkd.secret_path);
+	log_info("%s cluster %s %s, %s", made ? "created" : "took up",
+		 hkd.cluster_name, hex, cluster_encryption());
 	reply = json_object_new_object();
 	js_add_int(reply, "node-id", hkd.self);
 	js_add_str(reply, "node-name", hkd.name);
 	js_add_str(reply, "cluster-id", hex);
 	js_add_int(reply, "epoch", hkd.epoch);
-	js_add_str(reply, "secret-file", hkd.secret_path);
-	json_object_object_add(reply, "secret-made",
+	js_add_str(reply, "encryption", cluster_encryption());
+	json_object_object_add(reply, "ca-made",
 			       json_object_new_boolean(made));
 	json_object_object_add(reply, "rdma",
 			       json_object_new_boolean(hkd.rdma_allowed));
@@ -379,7 +396,6 @@ static int join(struct stream *s, uint64_t ram, struct stream *out, char *err)
 	int64_t id, epoch;
 	int r = -1;
 
-	tell_own_address(s);
 	js_add_str(req, "cmd", "join");
 	js_add_str(req, "name", hkd.name);
 	js_add_str(req, "address", hkd.address);
@@ -390,8 +406,7 @@ static int join(struct stream *s, uint64_t ram, struct stream *out, char *err)
 		return -1;
 	id = js_int(reply, "id", 0);
 	epoch = js_int(reply, "epoch", 0);
-	if (id <= COORDINATOR || id >= HK_NODES_MAX || epoch < 1 ||
-	    epoch > UINT32_MAX) {
+	if (id != trust.self.id || epoch < 1 || epoch > UINT32_MAX) {
 		fail(err, "%s: malformed answer", s->what);
 		goto out;
 	}
@@ -400,10 +415,12 @@ static int join(struct stream *s, uint64_t ram, struct stream *out, char *err)
 		strcpy(hkd.cluster_name, js_str(reply, "cluster-name"));
 	hkd.heartbeat_ms = (uint32_t)js_int(reply, "heartbeat-ms", 0);
 	hkd.dead_ms = (uint32_t)js_int(reply, "dead-ms", 0);
-	hkd.rdma_allowed = js_bool(reply, "rdma");
+	/* RDMA passes by the kernel's TLS, whatever node 1 says */
+	hkd.rdma_allowed = trust.plain && js_bool(reply, "rdma");
 	if (hkd.rdma && !hkd.rdma_allowed)
 		progress(out, "the cluster was created without \"rdma\": --rdma has no effect");
-	if (set_identity((uint16_t)id, ram, err) ||
+	if (trust_ban_all(js_array(reply, "banned"), err) ||
+	    set_identity((uint16_t)id, ram, err) ||
 	    learn_members(reply, err) || connect_all(out, err))
 		goto out;
 	req = json_object_new_object();
@@ -427,16 +444,37 @@ out:
 	return r;
 }
 
+/* a certificate, by a token if there is one, that fits this daemon */
+static int get_ready(const char *address, const char *token, uint64_t deadline,
+		     struct stream *out, char *err)
+{
+	if (token) {
+		if (enrol_request(address, token, deadline, err))
+			return -1;
+		progress(out, "enrolled as node %u (%s)", trust.self.id,
+			 trust.self.name);
+	}
+	if (!trust.cert)
+		return fail(err, "this host has no certificate of a cluster: on node 1, hkctl cluster invite; here, hkctl cluster join %s TOKEN ram SIZE",
+			    address);
+	if (strcmp(trust.self.name, hkd.name))
+		return fail(err, "the certificate in %s is that of node %s: start hkd with --name %s",
+			    state_dir(), trust.self.name, trust.self.name);
+	if (trust.self.id == COORDINATOR)
+		return fail(err, "this is node %u, which others join: hkctl cluster create takes its cluster up again",
+			    COORDINATOR);
+	return check_ktls(trust.plain, err);
+}
+
 struct json_object *cluster_join(struct json_object *req, struct stream *out,
 				 char *err)
 {
 	const char *address = js_str(req, "address");
-	const char *secret = js_str(req, "secret");
+	const char *token = js_str(req, "token");
 	uint64_t ram, deadline = now_ms() + CONNECT_MS;
 	struct json_object *reply = NULL;
 	struct identity self, peer;
 	struct stream *s = NULL;
-	bool joined = false;
 
 	if (membership_lock("this node joins a cluster", deadline, err))
 		return NULL;
@@ -446,21 +484,21 @@ struct json_object *cluster_join(struct json_object *req, struct stream *out,
 		fail(err, "no address to join at");
 		goto out;
 	}
-	if (secret_read(&hkd.secret, secret ? secret : hkd.secret_path, err))
+	if (get_ready(address, token, deadline, out, err)) {
+		log_error("cannot join: %s", err);
 		goto out;
-	s = stream_connect(address, deadline, err);
+	}
+	s = stream_connect(address, now_ms() + CONNECT_MS, err);
 	if (!s)
 		goto out;
 	self_identity(&self);
-	if (auth_connect(s, &hkd.secret, PURPOSE_JOIN, &self, &peer, deadline,
+	tell_own_address(s);
+	if (auth_connect(s, PURPOSE_JOIN, &self, &peer, now_ms() + CONNECT_MS,
 			 err)) {
 		log_error("cannot join: %s", err);
 		goto out;
 	}
-	if (hk_unhex(hkd.cluster, sizeof(hkd.cluster), peer.cluster)) {
-		fail(err, "%s: malformed cluster id", s->what);
-		goto out;
-	}
+	memcpy(hkd.cluster, trust.cluster, sizeof(hkd.cluster));
 	/* What an earlier daemon may have left in the module. */
 	if (hk_node_reset(hkd.nl)) {
 		fail(err, "the module refused: %s", hk_nl_error(hkd.nl));
@@ -470,7 +508,6 @@ struct json_object *cluster_join(struct json_object *req, struct stream *out,
 		log_error("cannot join: %s", err);
 		goto out;
 	}
-	joined = true;
 	log_info("joined as node %u (%s)", hkd.self, hkd.name);
 	reply = json_object_new_object();
 	js_add_int(reply, "node-id", hkd.self);
@@ -478,8 +515,6 @@ struct json_object *cluster_join(struct json_object *req, struct stream *out,
 	js_add_str(reply, "cluster-id", peer.cluster);
 	js_add_int(reply, "epoch", hkd.epoch);
 out:
-	if (!joined && !hkd.self)
-		hkd.secret.len = 0;
 	stream_free(s);
 	membership_unlock();
 	return reply;
@@ -517,7 +552,6 @@ struct json_object *cluster_leave(char *err)
 	id = hkd.self;
 	if (cluster_forget(err))
 		goto out;
-	hkd.secret.len = 0;
 	log_info("left the cluster");
 	reply = json_object_new_object();
 	js_add_int(reply, "node-id", id);
@@ -545,6 +579,7 @@ struct json_object *cluster_show(void)
 	if (hkd.cluster_name[0])
 		js_add_str(reply, "cluster-name", hkd.cluster_name);
 	js_add_str(reply, "cluster-id", hex);
+	js_add_str(reply, "encryption", cluster_encryption());
 	js_add_int(reply, "epoch", hkd.epoch);
 	js_add_int(reply, "self", hkd.self);
 	json_object_object_add(reply, "rdma",

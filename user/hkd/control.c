@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "enrol.h"
 #include "hkd.h"
 #include "vm.h"
 
@@ -52,6 +53,12 @@ static struct json_object *serve(struct json_object *req, struct stream *out,
 		fail(err, "a request without \"cmd\"");
 	else if (!strcmp(cmd, "cluster-create"))
 		return cluster_create(req, err);
+	else if (!strcmp(cmd, "cluster-invite"))
+		return enrol_invite(req, err);
+	else if (!strcmp(cmd, "link-renew"))
+		return renew_command(req, err);
+	else if (!strcmp(cmd, "node-ban"))
+		return enrol_ban(req, err);
 	else if (!strcmp(cmd, "node-join"))
 		return cluster_join(req, out, err);
 	else if (!strcmp(cmd, "node-leave"))

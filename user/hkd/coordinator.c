@@ -4,18 +4,20 @@
  *
  *	new node		node 1				other members
  *	join			->
- *				no VM alive? an id; member-add	->
+ *				no VM alive? member-add		->
  *				<-	id, members
  *	NODE_SET; to every member: control connection, link	->
  *	joined			->	member is up
  *				<-	ok
  *
  * When the new node gives up or goes away before "joined", node 1 tells the
- * others to forget it (member-remove). Node 1 handles one join at a time.
+ * others to forget it (member-remove). Node 1 handles one join at a time. Name and id
+ * are those of its certificate, which enrol.c gave it.
  */
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "enrol.h"
 #include "hkd.h"
 #include "vm.h"
 
@@ -64,36 +66,6 @@ static void forget_everywhere(uint16_t id)
 		log_error("node %u did not join, but: %s", id, err);
 }
 
-static uint16_t choose_id(const char *name, const char *address, char *err)
-{
-	struct member *m;
-	uint16_t id, free_id = 0;
-
-	for (id = 1; id < HK_NODES_MAX; id++) {
-		m = &hkd.member[id];
-		if (m->state == MEMBER_NONE) {
-			if (!free_id)
-				free_id = id;
-			continue;
-		}
-		if (strcmp(m->name, name))
-			continue;
-		if (id == hkd.self ||
-		    (m->state != MEMBER_DOWN && strcmp(m->address, address))) {
-			fail(err, "there is a node named %s already, at %s; give the new one another --name",
-			     name, m->address);
-			return 0;
-		}
-		/* Its daemon was restarted before anybody noticed its end. */
-		if (m->state != MEMBER_DOWN)
-			member_down(id, "joins again");
-		return id;
-	}
-	if (!free_id)
-		fail(err, "the cluster is full: %u nodes", HK_NODES_MAX - 1);
-	return free_id;
-}
-
 static void take(uint16_t id, const char *name, const char *address, bool rdma)
 {
 	struct member *m = &hkd.member[id];
@@ -109,16 +81,16 @@ static void take(uint16_t id, const char *name, const char *address, bool rdma)
 	snprintf(m->address, sizeof(m->address), "%s", address);
 }
 
-static int admit(struct stream *s, struct json_object *req, uint16_t *id,
-		 char *err)
+static int admit(struct stream *s, struct json_object *req,
+		 const struct identity *peer, uint16_t *id, char *err)
 {
-	const char *name = js_str(req, "name"), *address = js_str(req, "address");
+	const char *address = js_str(req, "address");
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 	struct json_object *ask, *list, *reply;
 	uint16_t i;
 
-	if (!hk_name_ok(name) || !address || strlen(address) >= ADDRESS_LEN ||
+	if (!address || strlen(address) >= ADDRESS_LEN ||
 	    address_parse(address, &sa, err))
 		return fail(err, "malformed join request");
 	if (hkd.self != COORDINATOR)
@@ -126,20 +98,24 @@ static int admit(struct stream *s, struct json_object *req, uint16_t *id,
 			    hkd.self, hkd.name, COORDINATOR,
 			    hkd.member[COORDINATOR].name,
 			    hkd.member[COORDINATOR].address);
+	if (enrol_current(peer, err))
+		return -1;
 	ask = json_object_new_object();
 	js_add_str(ask, "cmd", "no-vm");
 	if (vm_any_alive(err) || ask_members(ask, 0, err))
 		return -1;
-	*id = choose_id(name, address, err);
-	if (!*id)
-		return -1;
+	/* It may have been banned while others were asked. */
+	if (trust_banned(peer->serial))
+		return fail(err, "node %u (%s) is banned", peer->id, peer->name);
+	*id = peer->id;
 	/* A node that listens everywhere learns from others where it is. */
 	if (!hkd.address[0] &&
 	    !getsockname(s->fd, (struct sockaddr *)&sa, &len)) {
 		address_print(&sa, hkd.address, sizeof(hkd.address));
 		memcpy(hkd.member[hkd.self].address, hkd.address, ADDRESS_LEN);
 	}
-	take(*id, name, address, js_bool(req, "rdma"));
+	/* If it is up, its daemon was restarted before anybody noticed its end. */
+	take(*id, peer->name, address, js_bool(req, "rdma"));
 	ask = member_json(*id);
 	js_add_str(ask, "cmd", "member-add");
 	if (ask_members(ask, *id, err))
@@ -160,6 +136,7 @@ static int admit(struct stream *s, struct json_object *req, uint16_t *id,
 		    hkd.member[i].state == MEMBER_DOWN)
 			json_object_array_add(list, member_json(i));
 	json_object_object_add(reply, "members", list);
+	json_object_object_add(reply, "banned", trust_bans());
 	return stream_write(s, reply, now_ms() + CONNECT_MS, err);
 }
 
@@ -199,7 +176,7 @@ void coordinator_join(struct stream *s, const struct identity *peer)
 		if (!r && !req)
 			r = fail(err, "it closed the connection");
 		if (!r)
-			r = admit(s, req, &id, err);
+			r = admit(s, req, peer, &id, err);
 		if (!r)
 			r = conclude(s, id, err);
 		json_object_put(req);
@@ -229,6 +206,8 @@ int coordinator_request(uint16_t from, const char *cmd,
 	if (from != COORDINATOR)
 		return fail(err, "only node %u changes the membership",
 			    COORDINATOR);
+	if (!strcmp(cmd, "bans"))
+		return bans_received(js_array(req, "banned"), err);
 	if (id < 1 || id >= HK_NODES_MAX || id == hkd.self)
 		return fail(err, "no node id: %lld", (long long)id);
 	if (!strcmp(cmd, "member-add")) {

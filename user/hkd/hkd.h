@@ -11,6 +11,7 @@
 #include "log.h"
 #include "stream.h"
 #include "task.h"
+#include "trust.h"
 #include "../lib/hk.h"
 
 #define CONNECT_MS	5000	/* to connect and to authenticate */
@@ -32,18 +33,24 @@ enum member_state {
  * @name: name
  * @address: where its daemon listens
  * @reason: why it is down
+ * @serial: of its certificate, when it has connected
  * @ctl: control connection, NULL for the own node
  * @link: the module has a link to it
  * @rdma: its links may be carried by RDMA
+ * @renewing: it is going over to a new connection
+ * @renewed_at: bytes it had carried, either way, at the last renewal
  */
 struct member {
 	enum member_state state;
 	char name[HK_NAME_MAX];
 	char address[ADDRESS_LEN];
 	char reason[HK_REASON_LEN];
+	char serial[SERIAL_LEN];
 	struct stream *ctl;
 	bool link;
 	bool rdma;
+	bool renewing;
+	uint64_t renewed_at;
 };
 
 /**
@@ -58,10 +65,10 @@ struct member {
  * @port: of it
  * @socket_path: --socket
  * @run_dir: its directory
- * @secret_path: --secret, or in @run_dir
  * @qemu: --qemu
  * @heartbeat_ms: --heartbeat-ms, or the coordinator's; 0: the module's default
  * @dead_ms: likewise
+ * @renew_bytes: --renew-mib: what a link may carry with one set of keys
  * @ram_pages: what this node contributes
  * @rdma: --rdma: links of this node may be carried by RDMA
  * @rdma_allowed: the cluster was created so that they may
@@ -78,17 +85,15 @@ struct hkd {
 	uint16_t port;
 	const char *socket_path;
 	char run_dir[256];
-	char secret_path[512];
-	bool secret_given;
 	const char *qemu;
 	uint32_t heartbeat_ms;
 	uint32_t dead_ms;
+	uint64_t renew_bytes;
 	uint64_t ram_pages;
 	bool rdma;
 	bool rdma_allowed;
 	const char *busy;
 	struct hk_nl *nl;
-	struct secret secret;
 	struct member member[HK_NODES_MAX];
 };
 
@@ -109,6 +114,8 @@ struct json_object *cluster_join(struct json_object *req, struct stream *out,
 				 char *err);
 struct json_object *cluster_leave(char *err);
 struct json_object *cluster_show(void);
+/* "tls 1.3 aes-256-gcm" or "plain" */
+const char *cluster_encryption(void);
 void member_up(uint16_t id);
 void member_down(uint16_t id, const char *why);
 void member_forget(uint16_t id);
@@ -129,6 +136,8 @@ int coordinator_request(uint16_t from, const char *cmd,
  * peer.c: connections between daemons
  */
 void peer_incoming(void *fd_as_pointer);
+/* connect to a member for one purpose; its certificate is the right one */
+struct stream *peer_open(uint16_t id, enum purpose purpose, char *err);
 /* connect, prove, hand over; both connections to one member */
 int peer_connect(uint16_t id, char *err);
 /*
@@ -140,6 +149,16 @@ int peer_call(uint16_t id, struct json_object *req,
 /* no answer is expected */
 void peer_tell(uint16_t id, struct json_object *req);
 void peer_hang_up(uint16_t id);
+
+/*
+ * renew.c: new keys for links
+ */
+int renew_link(uint16_t id, char *err);
+/* the other end's connection has come; frees @s */
+int renew_accepted(uint16_t id, struct stream *s, char *err);
+/* as a task: sees to it that no link carries too much with one set of keys */
+void renew_watch(void *unused);
+struct json_object *renew_command(struct json_object *req, char *err);
 
 /* control.c: commands of hkctl */
 int control_listen(const char *path, char *err);

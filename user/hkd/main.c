@@ -17,6 +17,7 @@
 #include <netinet/in.h>
 #include <unistd.h>
 #include "hkd.h"
+#include "state.h"
 #include "vm.h"
 
 static struct hk_events *events;
@@ -27,7 +28,8 @@ static void usage(FILE *f)
 	      "  --listen ADDR[:PORT]  where other nodes connect (any address, port 7117)\n"
 	      "  --socket PATH         where hkctl connects (" HK_DEFAULT_SOCKET ")\n"
 	      "  --name NAME           of this node (the host's name)\n"
-	      "  --secret FILE         the cluster's secret (\"secret\" beside the socket)\n"
+	      "  --state-dir DIR       keys, certificates, bans (" STATE_DEFAULT_DIR ")\n"
+	      "  --renew-mib N         new keys for a link after so much, 1 to 262144 (65536)\n"
 	      "  --qemu PATH           VMM to run (qemu-system-x86_64)\n"
 	      "  --heartbeat-ms N      of the links, 10 to 10000; set by the first node\n"
 	      "  --dead-ms N           silence that means death, 100 to 60000; likewise\n"
@@ -37,14 +39,15 @@ static void usage(FILE *f)
 	      "  --help, --version\n", f);
 }
 
-enum { OPT_LISTEN = 256, OPT_SOCKET, OPT_NAME, OPT_SECRET, OPT_QEMU,
+enum { OPT_LISTEN = 256, OPT_SOCKET, OPT_NAME, OPT_STATE, OPT_RENEW, OPT_QEMU,
 	OPT_BACKGROUND, OPT_HEARTBEAT, OPT_DEAD, OPT_LOG, OPT_REPLICA, OPT_RDMA, OPT_HELP, OPT_VERSION };
 
 static const struct option options[] = {
 	{ "listen",		required_argument, NULL, OPT_LISTEN },
 	{ "socket",		required_argument, NULL, OPT_SOCKET },
 	{ "name",		required_argument, NULL, OPT_NAME },
-	{ "secret",		required_argument, NULL, OPT_SECRET },
+	{ "state-dir",		required_argument, NULL, OPT_STATE },
+	{ "renew-mib",		required_argument, NULL, OPT_RENEW },
 	{ "qemu",		required_argument, NULL, OPT_QEMU },
 	{ "heartbeat-ms",	required_argument, NULL, OPT_HEARTBEAT },
 	{ "dead-ms",		required_argument, NULL, OPT_DEAD },
@@ -149,12 +152,13 @@ static void say_ready(void)
 
 static void parse_options(int argc, char **argv)
 {
-	const char *secret = NULL, *slash;
+	const char *slash;
 	int c;
 
 	hkd.socket_path = HK_DEFAULT_SOCKET;
 	hkd.qemu = "qemu-system-x86_64";
 	hkd.port = HK_DEFAULT_PORT;
+	hkd.renew_bytes = 65536ULL << 20;
 	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		switch (c) {
 		case OPT_LISTEN:
@@ -169,8 +173,12 @@ static void parse_options(int argc, char **argv)
 					  HK_NAME_MAX - 1);
 			snprintf(hkd.name, sizeof(hkd.name), "%.31s", optarg);
 			break;
-		case OPT_SECRET:
-			secret = optarg;
+		case OPT_STATE:
+			state_use(optarg);
+			break;
+		case OPT_RENEW:
+			hkd.renew_bytes = (uint64_t)number("renew-mib", optarg,
+						1, 262144) << 20;
 			break;
 		case OPT_QEMU:
 			hkd.qemu = optarg;
@@ -219,12 +227,6 @@ static void parse_options(int argc, char **argv)
 		snprintf(hkd.run_dir, sizeof(hkd.run_dir), "%.*s",
 			 slash == hkd.socket_path ? 1 :
 			 (int)(slash - hkd.socket_path), hkd.socket_path);
-	hkd.secret_given = secret != NULL;
-	if (secret)
-		snprintf(hkd.secret_path, sizeof(hkd.secret_path), "%s", secret);
-	else
-		snprintf(hkd.secret_path, sizeof(hkd.secret_path), "%s/secret",
-			 hkd.run_dir);
 }
 
 static bool is_any(const struct sockaddr_storage *sa)
@@ -388,8 +390,12 @@ static int start_module(char *err)
 		return fail(err, "the loaded module has netlink version %d, this program needs %d",
 			    hk_nl_version(hkd.nl), HK_GENL_VERSION);
 	hk_events_nonblock(events);
+	snprintf(release.program, sizeof(release.program), "%s", HK_VERSION);
 	if (hk_node_self(hkd.nl, &node))
 		return fail(err, "%s", hk_nl_error(hkd.nl));
+	snprintf(release.module, sizeof(release.module), "%s", node.module);
+	release.wire = node.wire;
+	release.features = node.features;
 	if (node.id) {
 		log_info("the module still is node %u (%s), of an earlier daemon: resetting it",
 			 node.id, node.name);
@@ -425,10 +431,10 @@ int main(int argc, char **argv)
 		goto err_out;
 	tcp.fd = tcp_listen(err);
 	tcp.fn = peer_incoming;
-	if (tcp.fd < 0 || start_module(err))
+	if (tcp.fd < 0 || start_module(err) || trust_load(err))
 		goto err_socket;
 	if (task_spawn(accept_all, &tcp) || task_spawn(accept_all, &ctl) ||
-	    task_spawn(read_events, NULL)) {
+	    task_spawn(read_events, NULL) || task_spawn(renew_watch, NULL)) {
 		fail(err, "out of memory");
 		goto err_socket;
 	}

@@ -15,12 +15,15 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "enrol.h"
+#include "gate.h"
 #include "hkd.h"
 #include "vm.h"
 
-#define INCOMING_MAX	64	/* connections that have not proved anything */
+#define PART_MS	500	/* for who is refused to hang up */
 
 /**
  * struct call - a task that waits for a member's answer
@@ -46,7 +49,6 @@ struct request {
 
 static struct call *calls;
 static uint32_t last_seq;
-static unsigned int incoming;
 
 static void calls_lost(uint16_t id)
 {
@@ -135,12 +137,14 @@ static struct json_object *serve(uint16_t from, struct json_object *req,
 		fail(err, "a request without \"cmd\"");
 		return NULL;
 	}
-	if (!strncmp(cmd, "member-", 7)) {
+	if (!strncmp(cmd, "member-", 7) || !strcmp(cmd, "bans")) {
 		r = coordinator_request(from, cmd, req, err);
 		return r ? NULL : json_object_new_object();
 	}
 	if (!strcmp(cmd, "no-vm"))
 		return vm_any_alive(err) ? NULL : json_object_new_object();
+	if (!strcmp(cmd, "link-renew"))
+		return renew_link(from, err) ? NULL : json_object_new_object();
 	if (!strcmp(cmd, "left")) {
 		log_info("node %u (%s) left", from, hkd.member[from].name);
 		member_forget(from);
@@ -273,13 +277,14 @@ static int attach_link(uint16_t id, struct stream *s, char *err)
 		return fail(err, "link to node %u (%s): %s", id, m->name,
 			    hk_nl_error(hkd.nl));
 	m->link = true;
+	m->renewed_at = 0;
 	if (rdma)
 		log_info("link to node %u (%s) by RDMA: not encrypted", id,
 			 m->name);
 	return 0;
 }
 
-static struct stream *connect_for(uint16_t id, enum purpose purpose, char *err)
+struct stream *peer_open(uint16_t id, enum purpose purpose, char *err)
 {
 	struct member *m = &hkd.member[id];
 	uint64_t deadline = now_ms() + CONNECT_MS;
@@ -290,13 +295,14 @@ static struct stream *connect_for(uint16_t id, enum purpose purpose, char *err)
 	if (!s)
 		return NULL;
 	self_identity(&self);
-	if (auth_connect(s, &hkd.secret, purpose, &self, &peer, deadline, err))
+	if (auth_connect(s, purpose, &self, &peer, deadline, err))
 		goto err_free;
-	if (peer.id != id || strcmp(peer.cluster, self.cluster)) {
+	if (peer.id != id || strcmp(peer.name, m->name)) {
 		fail(err, "at %s is node %u (%s), not node %u (%s) of this cluster",
 		     m->address, peer.id, peer.name, id, m->name);
 		goto err_free;
 	}
+	memcpy(m->serial, peer.serial, sizeof(m->serial));
 	return s;
 
 err_free:
@@ -308,10 +314,10 @@ int peer_connect(uint16_t id, char *err)
 {
 	struct stream *s;
 
-	s = connect_for(id, PURPOSE_CONTROL, err);
+	s = peer_open(id, PURPOSE_CONTROL, err);
 	if (!s || attach_control(id, s, err))
 		return -1;
-	s = connect_for(id, PURPOSE_LINK, err);
+	s = peer_open(id, PURPOSE_LINK, err);
 	if (!s || attach_link(id, s, err))
 		return -1;
 	return 0;
@@ -321,21 +327,31 @@ static void accepted(struct stream *s, enum purpose purpose,
 		     const struct identity *peer, char *err)
 {
 	struct member *m = &hkd.member[peer->id];
-	struct identity self;
 	int r;
 
-	self_identity(&self);
 	if (purpose == PURPOSE_JOIN) {
 		coordinator_join(s, peer);
 		stream_free(s);
 		return;
 	}
-	if (!peer->id || strcmp(peer->cluster, self.cluster) ||
-	    peer->id == hkd.self || m->state == MEMBER_NONE ||
+	if (peer->id == hkd.self || m->state == MEMBER_NONE ||
 	    m->state == MEMBER_DOWN || strcmp(m->name, peer->name)) {
 		log_error("%s: node %u (%s) is not expected here", s->what,
 			  peer->id, peer->name);
 		stream_free(s);
+		return;
+	}
+	/* A ban may have come since its certificate was looked at. */
+	if (trust_banned(peer->serial)) {
+		log_error("node %u (%s) at %s is banned", peer->id, peer->name,
+			  s->what);
+		stream_free(s);
+		return;
+	}
+	memcpy(m->serial, peer->serial, sizeof(m->serial));
+	if (purpose == PURPOSE_RENEW) {
+		if (renew_accepted(peer->id, s, err))
+			log_error("%s", err);
 		return;
 	}
 	if (purpose == PURPOSE_CONTROL)
@@ -350,37 +366,76 @@ static void accepted(struct stream *s, enum purpose purpose,
 	}
 }
 
+/* Return: 1: there is more to come on @s; 0: that was all; -1 with @err */
+static int find_out(struct stream *s, enum purpose *purpose,
+		    struct identity *peer, char *err)
+{
+	uint64_t deadline = now_ms() + CONNECT_MS;
+	struct identity self;
+	struct tls *t;
+	int r = 0;
+
+	t = tls_accept(s, deadline, err);
+	if (!t)
+		return -1;
+	self_identity(&self);
+	if (tls_role(t) == TLS_ENROL)
+		enrol_answer(t, s->what, deadline);
+	else
+		r = auth_accept(t, s, &self, purpose, peer, deadline, err) ?
+		    -1 : 1;
+	tls_free(t);
+	return r;
+}
+
+/*
+ * Let the other side read why: a socket that is closed with data unread in it takes
+ * back what was sent.
+ */
+static void part(struct stream *s)
+{
+	uint64_t deadline = now_ms() + PART_MS;
+	char buf[1024];
+	ssize_t n;
+
+	shutdown(s->fd, SHUT_WR);
+	while (now_ms() < deadline) {
+		n = recv(s->fd, buf, sizeof(buf), MSG_DONTWAIT);
+		if (!n || (n < 0 && errno != EAGAIN))
+			return;
+		if (n < 0 && task_poll(s->fd, EPOLLIN | EPOLLRDHUP, deadline) < 0)
+			return;
+	}
+}
+
 void peer_incoming(void *arg)
 {
-	int fd = (int)(intptr_t)arg, on = 1;
-	struct sockaddr_storage sa;
+	int fd = (int)(intptr_t)arg, on = 1, r;
+	struct sockaddr_storage sa = { 0 };
 	socklen_t len = sizeof(sa);
-	struct identity self, peer;
+	struct stranger stranger;
 	char err[HK_ERR_LEN] = "";
+	struct identity peer;
 	enum purpose purpose;
 	char what[96] = "?";
 	struct stream *s;
 
 	if (!getpeername(fd, (struct sockaddr *)&sa, &len))
 		address_print(&sa, what, sizeof(what));
-	if (incoming >= INCOMING_MAX) {
-		log_error("%s: too many connections at once", what);
-		close(fd);
-		return;
-	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	s = stream_new(fd, what);
 	if (!s)
 		return;
-	self_identity(&self);
-	incoming++;
-	if (auth_accept(s, &hkd.secret, &self, &purpose, &peer,
-			now_ms() + CONNECT_MS, err)) {
-		incoming--;
+	gate_enter(&stranger, s->fd, &sa);
+	r = find_out(s, &purpose, &peer, err);
+	if (r < 0) {
 		log_error("%s", err);
+		part(s);
+	}
+	gate_leave(&stranger);
+	if (r <= 0) {
 		stream_free(s);
 		return;
 	}
-	incoming--;
 	accepted(s, purpose, &peer, err);
 }

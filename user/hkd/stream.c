@@ -233,6 +233,13 @@ int stream_read_line(struct stream *s, const char **line, uint64_t deadline,
 			 MSG_PEEK | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
+		/* As the kernel's TLS calls them. */
+		if (n < 0 && errno == EBADMSG)
+			return fail(err, "%s: a record that is not authentic",
+				    s->what);
+		if (n < 0 && errno == EIO)
+			return fail(err, "%s: a TLS alert or another record that is no data",
+				    s->what);
 		if (n < 0 && errno != EAGAIN)
 			return fail(err, "%s: %s", s->what, strerror(errno));
 		if (n < 0) {

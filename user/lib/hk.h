@@ -48,6 +48,10 @@ struct hk_node_info {
 	uint32_t dead_ms;
 	uint8_t link_state;
 	char reason[HK_REASON_LEN];
+	/* of the own node */
+	char module[HK_NAME_MAX];	/* version of the module */
+	uint32_t wire;			/* of its messages */
+	uint32_t features;
 };
 
 /* zero heartbeat_ms and dead_ms mean the module's defaults */
@@ -86,10 +90,12 @@ struct hk_link_info {
 	uint8_t state;
 	char transport[16];
 	char reason[HK_REASON_LEN];
+	char encryption[HK_NAME_MAX];
 	uint64_t rtt_ns;
 	uint64_t tx_msgs, tx_bytes;
 	uint64_t rx_msgs, rx_bytes;
 	uint64_t rx_stale;
+	uint32_t renewals;
 	bool has_tsc;
 	int64_t tsc_offset;
 	uint64_t tsc_error;
@@ -105,6 +111,8 @@ int hk_link_dump(struct hk_nl *nl, hk_link_fn fn, void *arg);
 int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd,
 		const char *transport);
 int hk_link_del(struct hk_nl *nl, uint16_t peer);
+/* go over to another connection; -EBUSY while it does so already */
+int hk_link_renew(struct hk_nl *nl, uint16_t peer, int fd);
 /*
  * Round trips; @times has room for @count, which is set to the number that came
  */

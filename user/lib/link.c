@@ -70,12 +70,15 @@ void hk_link_parse(struct nlattr **tb, struct hk_link_info *link)
 	hk_nla_str(tb, HK_A_TRANSPORT, link->transport,
 		   sizeof(link->transport));
 	hk_nla_str(tb, HK_A_REASON, link->reason, sizeof(link->reason));
+	hk_nla_str(tb, HK_A_ENCRYPTION, link->encryption,
+		   sizeof(link->encryption));
 	link->rtt_ns = hk_nla_u64(tb, HK_A_RTT_NS);
 	link->tx_msgs = hk_nla_u64(tb, HK_A_TX_MSGS);
 	link->tx_bytes = hk_nla_u64(tb, HK_A_TX_BYTES);
 	link->rx_msgs = hk_nla_u64(tb, HK_A_RX_MSGS);
 	link->rx_bytes = hk_nla_u64(tb, HK_A_RX_BYTES);
 	link->rx_stale = hk_nla_u64(tb, HK_A_RX_STALE);
+	link->renewals = hk_nla_u32(tb, HK_A_RENEWALS);
 	link->has_tsc = tb[HK_A_TSC_OFFSET] != NULL;
 	link->tsc_offset = (int64_t)hk_nla_u64(tb, HK_A_TSC_OFFSET);
 	link->tsc_error = hk_nla_u64(tb, HK_A_TSC_ERROR);
@@ -123,6 +126,17 @@ int hk_link_del(struct hk_nl *nl, uint16_t peer)
 	if (!msg)
 		return -ENOMEM;
 	nla_put_u16(msg, HK_A_PEER_ID, peer);
+	return hk_nl_do(nl, msg, NULL, NULL);
+}
+
+int hk_link_renew(struct hk_nl *nl, uint16_t peer, int fd)
+{
+	struct nl_msg *msg = hk_nl_new(nl, HK_CMD_LINK_RENEW, 0);
+
+	if (!msg)
+		return -ENOMEM;
+	nla_put_u16(msg, HK_A_PEER_ID, peer);
+	nla_put_u32(msg, HK_A_FD, (uint32_t)fd);
 	return hk_nl_do(nl, msg, NULL, NULL);
 }
 

@@ -37,6 +37,9 @@ static void node_parse(struct nlattr **tb, struct hk_node_info *node)
 	node->used_pages = hk_nla_u64(tb, HK_A_USED_PAGES);
 	node->heartbeat_ms = hk_nla_u32(tb, HK_A_HEARTBEAT_MS);
 	node->dead_ms = hk_nla_u32(tb, HK_A_DEAD_MS);
+	hk_nla_str(tb, HK_A_MODULE_VERSION, node->module, sizeof(node->module));
+	node->wire = hk_nla_u32(tb, HK_A_WIRE_VERSION);
+	node->features = hk_nla_u32(tb, HK_A_FEATURES);
 	node->link_state = hk_nla_u8(tb, HK_A_LINK_STATE);
 	hk_nla_str(tb, HK_A_REASON, node->reason, sizeof(node->reason));
 }

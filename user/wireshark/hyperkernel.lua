@@ -4,9 +4,9 @@
 --
 --	tshark -X lua_script:hyperkernel.lua -r some.pcap -d tcp.port==7117,hyperkernel
 --
--- Plain links only: with TLS there is nothing to see. A connection begins with the
--- words of the two daemons; messages follow from the first header on, up to a switch,
--- behind which that direction goes on in another connection. Layouts are
+-- Plain links only: with TLS there is nothing to see. A connection begins with TLS
+-- of the two daemons, in plain clusters too; messages follow from the first header on,
+-- up to a switch, behind which that direction goes on in another connection. Layouts are
 -- those of fabric/msg.h and migrate/msg.h, the names those of the module.
 
 local MAGIC, VERSION, HDR, PAGE = 0x4b48, 1, 32, 4096
@@ -247,19 +247,30 @@ end
 
 local stream = Field.new("tcp.stream")
 
-function hk.dissector(buf, pinfo, tree)
-	local key = stream().value
+-- Where records of TLS end that a segment begins with, 0: there are none
+local function behind_tls(buf)
+	local at = 0
 
-	if not begun[key] then
-		if not is_header(buf) then
-			return 0
+	while at + 5 <= buf:len() and buf(at, 1):uint() >= 0x14 and
+	      buf(at, 1):uint() <= 0x17 and buf(at + 1, 1):uint() == 3 do
+		at = at + 5 + buf(at + 3, 2):uint()
+	end
+	return at
+end
+
+function hk.dissector(buf, pinfo, tree)
+	local key, at = stream().value, 0
+
+	-- also what has begun: a second pass sees the daemons' words again
+	if not begun[key] or (buf:len() >= 2 and buf(0, 2):le_uint() ~= MAGIC) then
+		at = behind_tls(buf)
+		if at >= buf:len() or not is_header(buf(at):tvb()) then
+			-- taken, lest Wireshark gives the whole connection to TLS
+			return buf:len()
 		end
 		begun[key] = true
-	elseif buf:len() >= 2 and buf(0, 2):le_uint() ~= MAGIC then
-		-- the daemons' words, seen again in a second pass
-		return 0
 	end
-	dissect_tcp_pdus(buf, tree, HDR, length, message)
+	dissect_tcp_pdus(buf(at):tvb(), tree, HDR, length, message)
 	return buf:len()
 end
 
