@@ -4,19 +4,24 @@
  *
  * A fault that has to ask the network for a page looks whether it goes on where an
  * earlier one ended. If so, the pages behind it are asked for in the same go, more
- * each time, up to PREFETCH_MAX: a run costs one round trip per window and not per
+ * each time, up to prefetch_max: a run costs one round trip per window and not per
  * page. The requests are those of the page protocol; they leave together, in one
  * segment. Only pages that are not here at all are asked for, and only while there
  * is room beyond the reserve; nobody waits for them and they are not held, so a
  * wrong guess costs a message and a page that somebody else takes back.
  */
 #include <linux/hash.h>
+#include <linux/module.h>
 #include "mem.h"
 
 #define PREFETCH_MIN	4
 #define PREFETCH_MAX	32
 /* a miss so far behind the end of a window still belongs to the run */
 #define PREFETCH_SLACK	2
+
+static uint prefetch_max = PREFETCH_MAX;
+module_param(prefetch_max, uint, 0644);
+MODULE_PARM_DESC(prefetch_max, "Most pages asked for ahead of a run of faults, 0 to 32 (default 32; 0: none)");
 
 static bool prefetch_one(struct hk_mem *mem, u64 gfn, bool write)
 {
@@ -53,10 +58,12 @@ out:
  */
 void hk_prefetch_miss(struct hk_mem *mem, u64 gfn, bool write)
 {
+	u32 i, most = min_t(u32, READ_ONCE(prefetch_max), PREFETCH_MAX);
 	struct hk_run *run = NULL;
 	u64 last;
-	u32 i;
 
+	if (!most)
+		return;
 	for (i = 0; i < HK_RUNS; i++) {
 		u64 next = READ_ONCE(mem->run[i].next);
 
@@ -71,7 +78,7 @@ void hk_prefetch_miss(struct hk_mem *mem, u64 gfn, bool write)
 		WRITE_ONCE(mem->run[i].window, PREFETCH_MIN / 2);
 		return;
 	}
-	i = min_t(u32, READ_ONCE(run->window) * 2, PREFETCH_MAX);
+	i = min(READ_ONCE(run->window) * 2, most);
 	WRITE_ONCE(run->window, i);
 	last = min(gfn + i, mem->vm->ram_pages - 1);
 	WRITE_ONCE(run->next, last + 1);

@@ -12,6 +12,7 @@
  */
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 #include "compat/mm.h"
@@ -350,6 +351,10 @@ static int visit_install(struct hk_visit *v, bool zero)
 	return 0;
 }
 
+static bool same_filled = true;
+module_param(same_filled, bool, 0644);
+MODULE_PARM_DESC(same_filled, "Send a page whose words are all alike as one word (default Y)");
+
 /* A page whose 512 words are all alike travels as one of them */
 static bool page_same_filled(const struct page *page, u64 *fill)
 {
@@ -373,7 +378,7 @@ static int visit_send_content(struct hk_visit *v, struct hk_msg *msg,
 	if (WARN_ON_ONCE(!from))
 		return -EIO;
 	hk_vm_count(v->mem->vm, SENT);
-	if (page_same_filled(from, &fill)) {
+	if (READ_ONCE(same_filled) && page_same_filled(from, &fill)) {
 		hk_vm_count(v->mem->vm, FILL_SENT);
 		body->fill = cpu_to_le64(fill);
 		body->content = HK_CONTENT_FILL;

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What each lever is worth that can be switched off: the same work without and with it.
+
+One emulated host with two CPUs, no guest; two nodes in network namespaces, a veth pair
+with a delay between them:
+
+    n1 ---- DELAY_MS each way ---- n2
+
+A lever is a parameter of the module (Documentation/abi.rst). Off and on take turns, so
+that what else the machine does falls on both alike."""
+
+import re
+import statistics
+
+import hkbench
+import hkdrive
+from hkdrive import need
+
+FIGURES = ['lever_off_over_on']
+RAM_MIB = 16
+PAGES = 512
+DELAY_MS = 2
+REPEAT = 5
+SHARE_MS = 2000
+PARAMETERS = '/sys/module/hyperkernel/parameters/'
+
+
+def up(d):
+    d.up()
+    d.load()
+    d.host(1, 'ip netns add n1; ip netns add n2; '
+           'ip link add v1 netns n1 type veth peer name v2 netns n2')
+    for n in (1, 2):
+        d.host(1, 'ip -n n{0} link set lo up && ip -n n{0} link set v{0} up && '
+               'ip -n n{0} addr add 10.99.0.{0}/24 dev v{0} && '
+               'ip netns exec n{0} tc qdisc add dev v{0} root netem delay {1}ms && '
+               'mkdir -p /run/n{0} && echo secret-of-the-bench >/run/n{0}/secret && '
+               'chmod 600 /run/n{0}/secret && ip netns exec n{0} hkd --background '
+               '--name n{0} --listen 10.99.0.{0} --socket /run/n{0}/hkd --secret '
+               '/run/n{0}/secret --log /run/n{0}/log --heartbeat-ms 1000 '
+               '--dead-ms 20000'.format(n, DELAY_MS))
+    hkctl(d, 1, 'cluster create two ram 64M')
+    hkctl(d, 2, 'node join 10.99.0.1 ram 64M')
+    hkctl(d, 1, 'vm create l ram %dM vcpus 1' % RAM_MIB)
+
+
+def hkctl(d, n, cmd):
+    return d.host(1, 'ip netns exec n%d hkctl -s /run/n%d/hkd %s' % (n, n, cmd))
+
+
+def work(d, args, word):
+    text = d.host(1, 'levers %s /dev/hyperkernel/n1-l /dev/hyperkernel/n2-l' % args,
+                  timeout=300)
+    values = [int(v) for v in re.findall(r'^%s (\d+)$' % word, text, re.M)]
+    need(values, text[-500:])
+    return values
+
+
+def sent(d):
+    """Bytes that node 1 has sent to node 2."""
+    return int(re.search(r'tx-bytes (\d+)', hkctl(d, 1, 'link show')).group(1))
+
+
+def lever(d, b, parameter, off, args, word, what, how, per_second=False):
+    """Off over on of a time, or on over off of a rate: above 1 the lever helps."""
+    on = d.host(1, 'cat ' + PARAMETERS + parameter).strip()
+    times = {off: [], on: []}
+    wire = {off: [], on: []}
+    for _ in range(REPEAT):
+        for value in (off, on):
+            d.host(1, 'echo %s >%s%s' % (value, PARAMETERS, parameter))
+            before = sent(d)
+            values = work(d, args, word)
+            wire[value].append((sent(d) - before) / len(values) / PAGES)
+            times[value].append(
+                [v * 1000 / SHARE_MS for v in values] if per_second
+                else [v / 1000 / PAGES for v in values])
+    over, under = (on, off) if per_second else (off, on)
+    unit = 'additions/s' if per_second else 'us a page'
+    fig = hkbench.ratio(times[over], times[under], unit,
+                        '%s, %s=%s' % (what, parameter, over),
+                        '%s, %s=%s' % (what, parameter, under), how)
+    if not per_second:
+        fig['bytes_a_page'] = {parameter + '=' + v: round(statistics.median(w), 1)
+                               for v, w in wire.items()}
+    b.say('%s: %s' % (parameter, fig['value']))
+    return fig
+
+
+def run(b):
+    b.drop()                                    # the machine to ourselves
+    b.say('starting 1 emulated host, 2 CPUs, 2 nodes in it')
+    d = hkdrive.Drive('bench2', 1, up=['--smp', '2'])
+    try:
+        up(d)
+        scan = 'scan 2 %d ' % PAGES
+        parts = {
+            'prefetch_max': lever(
+                d, b, 'prefetch_max', '0', scan + 'random', 'scan',
+                'read of a page in a sequential scan',
+                """Node 2 reads %d pages in order that node 1 has written, %d ms away.
+                """ % (PAGES, DELAY_MS)),
+            'same_filled': lever(
+                d, b, 'same_filled', 'N', scan + 'same', 'scan',
+                'read of a page of equal words',
+                """The same, all words of a page alike. The link has no bandwidth to
+                save: the time is the two CPUs'; see bytes_a_page."""),
+            'hold_us': lever(
+                d, b, 'hold_us', '0', 'share 2 %d' % SHARE_MS, 'share',
+                'additions to two words of one page by both nodes at once',
+                """Two threads, one on each node, add to words of their own in the same
+                page for %d ms.""" % SHARE_MS, per_second=True)}
+        bad = d.trouble()
+        need(not bad, 'the host complained: ' + bad)
+    finally:
+        d.down()
+    b.figures['lever_off_over_on'] = {
+        'parts': parts, 'how': 'Above 1 the lever is worth it. See the parts.'}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * levers - work on guest RAM of which module parameters make more or less
+ *
+ *	levers scan ROUNDS PAGES same|random DEVICE DEVICE
+ *		Both nodes in one kernel. The first one writes all pages, words that
+ *		are all alike or not; the second one reads them, in order, and that is
+ *		timed; a line "scan NS" a round.
+ *
+ *	levers share ROUNDS MS DEVICE DEVICE
+ *		Each node adds to a word of its own in the same page, without pause, for so
+ *		long; a line "share ADDITIONS" a round, of both together.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include "hyperkernel.h"
+
+#define PAGE	4096ul
+#define WORDS	(PAGE / sizeof(uint64_t))
+
+static volatile bool over;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "levers: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+static volatile uint64_t *map(const char *device, unsigned long pages)
+{
+	struct hk_info info = { .size = sizeof(info) };
+	int fd = open(device, O_RDWR);
+	void *p;
+
+	if (fd < 0 || ioctl(fd, HK_IOC_INFO, &info))
+		die(device);
+	if (info.ram_bytes / PAGE < pages) {
+		fprintf(stderr, "levers: %s has %llu pages only\n", device,
+			(unsigned long long)info.ram_bytes / PAGE);
+		exit(1);
+	}
+	p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		die(device);
+	return p;
+}
+
+/* Word of a page in a round: what it must be when it is read */
+static uint64_t content(unsigned int round, unsigned long page, unsigned int i, bool same)
+{
+	uint64_t x = (round + 1) * 0x9e3779b97f4a7c15ull + page;
+
+	return same ? x : x ^ i * 0xff51afd7ed558ccdull;
+}
+
+static int scan(unsigned int rounds, unsigned long pages, bool same,
+		volatile uint64_t *from, volatile uint64_t *to)
+{
+	unsigned int round, i;
+	uint64_t t, wrong;
+	unsigned long p;
+
+	for (round = 0; round < rounds; round++) {
+		for (p = 0; p < pages; p++)
+			for (i = 0; i < WORDS; i++)
+				from[p * WORDS + i] = content(round, p, i, same);
+		wrong = 0;
+		t = now_ns();
+		for (p = 0; p < pages; p++)
+			wrong += to[p * WORDS + 7] != content(round, p, 7, same);
+		t = now_ns() - t;
+		if (wrong) {
+			fprintf(stderr, "levers: %llu pages are wrong\n",
+				(unsigned long long)wrong);
+			return 1;
+		}
+		printf("scan %llu\n", (unsigned long long)t);
+	}
+	return 0;
+}
+
+static void *add(void *arg)
+{
+	volatile uint64_t *word = arg;
+
+	while (!over)
+		++*word;
+	return NULL;
+}
+
+static int share(unsigned int rounds, unsigned int ms, volatile uint64_t *a,
+		 volatile uint64_t *b)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000l };
+	volatile uint64_t *word[2] = { a, b + 64 };
+	uint64_t before;
+	pthread_t id[2];
+	unsigned int i;
+
+	while (rounds--) {
+		before = *word[0] + *word[1];
+		over = false;
+		for (i = 0; i < 2; i++)
+			if (pthread_create(&id[i], NULL, add, (void *)word[i]))
+				die("thread");
+		nanosleep(&ts, NULL);
+		over = true;
+		for (i = 0; i < 2; i++)
+			pthread_join(id[i], NULL);
+		printf("share %llu\n", (unsigned long long)(*word[0] + *word[1] - before));
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long n[2];
+
+	if (argc == 7 && !strcmp(argv[1], "scan")) {
+		n[0] = strtoul(argv[2], NULL, 0);
+		n[1] = strtoul(argv[3], NULL, 0);
+		return scan((unsigned int)n[0], n[1], !strcmp(argv[4], "same"),
+			    map(argv[5], n[1]), map(argv[6], n[1]));
+	}
+	if (argc == 6 && !strcmp(argv[1], "share")) {
+		n[0] = strtoul(argv[2], NULL, 0);
+		n[1] = strtoul(argv[3], NULL, 0);
+		return share((unsigned int)n[0], (unsigned int)n[1], map(argv[4], 1),
+			     map(argv[5], 1));
+	}
+	fprintf(stderr, "usage: levers scan ROUNDS PAGES same|random DEVICE DEVICE\n"
+		"       levers share ROUNDS MS DEVICE DEVICE\n");
+	return 2;
+}
