@@ -70,8 +70,8 @@ def main():
             d.vm_create(VM, ram='256M', vcpus=2, append='hk.plain',
                         more='place 1,2')
             con = d.vm_start(VM)
-            con.expect(r'HK-GUEST-UP cpus=2', 180)
-            con.expect(r'^HK-GUEST-SHELL', 30)
+            con.expect(r'HK-GUEST-UP cpus=2', 600)
+            con.expect(r'^HK-GUEST-SHELL', 120)
         if con is None:
             raise hkdrive.Failed('no guest, nothing more to test')
         with tap.test('host 2 is fast: time never goes back, host 1 follows'):

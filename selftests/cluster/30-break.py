@@ -31,10 +31,10 @@ def start(d, boot=False):
     d.vm_create(VM, ram='256M', vcpus=2, append='hk.plain', more='place 1,2')
     con = d.vm_start(VM)
     if boot:
-        con.expect(r'HK-GUEST-UP cpus=2', 120)
-        con.expect(r'HK-GUEST-SHELL', 30)
+        con.expect(r'HK-GUEST-UP cpus=2', 600)
+        con.expect(r'HK-GUEST-SHELL', 120)
     else:
-        con.expect(r'ROM|HK-GUEST-UP', 60)
+        con.expect(r'ROM|HK-GUEST-UP', 300)
     where = {v['vcpu']: v['node-id'] for v in d.json(1, 'vcpu show ' + VM)}
     need(where == {0: 1, 1: 2}, where)
     return con

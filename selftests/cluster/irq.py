@@ -54,7 +54,7 @@ def guest(d, tap, name, append, more, mode, tests):
                     more='disk /dev/disk/by-id/virtio-hkscratch place 1,2,2 ' + more)
         con = d.vm_start(VM)
         con.expect(r'HK-GUEST-UP cpus=3', 300)
-        con.expect(r'^HK-GUEST-SHELL', 30)
+        con.expect(r'^HK-GUEST-SHELL', 120)
         where = {v['vcpu']: v['node-id'] for v in d.json(1, 'vcpu show ' + VM)}
         need(where == {0: 1, 1: 2, 2: 2}, where)
     if not con:
