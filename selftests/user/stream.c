@@ -69,6 +69,43 @@ static void waker(void *arg)
 	task_wake(waiter);
 }
 
+static bool flag;
+
+static void changer(void *arg)
+{
+	(void)arg;
+	task_sleep(10);
+	task_changed();		/* of something else */
+	task_sleep(10);
+	flag = true;
+	task_changed();
+}
+
+static void watcher(void *arg)
+{
+	bool *seen = arg;
+
+	while (!flag)
+		task_wait_change(FOREVER);
+	*seen = true;
+	task_changed();
+}
+
+static void test_changes(void)
+{
+	uint64_t t = now_ms();
+	bool seen[2] = { false, false };
+
+	task_wait_change(now_ms() + 30);
+	ok(now_ms() - t >= 29, "nothing changes, time-out");
+	task_spawn(watcher, &seen[0]);
+	task_spawn(watcher, &seen[1]);
+	task_spawn(changer, NULL);
+	while ((!seen[0] || !seen[1]) && now_ms() < t + 5000)
+		task_wait_change(t + 5000);
+	ok(seen[0] && seen[1] && flag, "all that watch see the change");
+}
+
 static void test_lines(void)
 {
 	struct json_object *obj;
@@ -189,6 +226,7 @@ static void all(void *arg)
 {
 	(void)arg;
 	test_tasks();
+	test_changes();
 	test_lines();
 	test_limits();
 	test_addresses();

@@ -44,7 +44,7 @@ int membership_lock(const char *what, uint64_t deadline, char *err)
 	while (hkd.busy) {
 		if (now_ms() >= deadline)
 			return fail(err, "try again later: %s", hkd.busy);
-		task_sleep(20);
+		task_wait_change(deadline);
 	}
 	hkd.busy = what;
 	return 0;
@@ -53,6 +53,7 @@ int membership_lock(const char *what, uint64_t deadline, char *err)
 void membership_unlock(void)
 {
 	hkd.busy = NULL;
+	task_changed();
 }
 
 uint16_t member_find(const char *text, char *err)
@@ -316,7 +317,8 @@ static int wait_links(uint64_t want, char *err)
 			return fail(err, "the link to node %u does not come up%s%s",
 				    (unsigned int)__builtin_ctzll(want & ~links.up),
 				    links.why[0] ? ": " : "", links.why);
-		task_sleep(20);
+		/* an event of the module */
+		task_wait_change(deadline);
 	}
 }
 

@@ -314,6 +314,7 @@ static void on_event(const struct hk_event *event, void *arg)
 			 event->link.reason[0] ? event->link.reason : "down");
 		member_down(event->link.peer, why);
 	}
+	task_changed();
 }
 
 static void resync_link(const struct hk_link_info *link, void *arg)

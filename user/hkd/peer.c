@@ -231,7 +231,7 @@ static void read_control(void *arg)
 	}
 	shutdown(s->fd, SHUT_RDWR);
 	while (s->users)
-		task_sleep(1);
+		task_wait_change(FOREVER);
 	stream_free(s);
 }
 

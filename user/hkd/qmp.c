@@ -95,14 +95,16 @@ void qmp_task(void *arg)
 				vm->qmp_ready = true;
 			else
 				on_event(vm, obj);
+			task_changed();
 		}
 		json_object_put(obj);
 	}
 	vm = vm_by_id(id);
 	if (vm && vm->qmp == s)
 		vm->qmp = NULL;
+	task_changed();
 	while (s->users)
-		task_sleep(1);
+		task_wait_change(FOREVER);
 	stream_free(s);
 }
 

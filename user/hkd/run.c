@@ -48,6 +48,7 @@ static void read_words(void *arg)
 	while (!stream_read_line(mind->words, &line, FOREVER, err) && line)
 		keep_last_line(mind->id, line);
 	mind->words_done = true;
+	task_changed();
 }
 
 /* the last lines of the VMM's log, on one */
@@ -121,12 +122,12 @@ static void mind_process(void *arg)
 		if (now_ms() >= deadline || !vm ||
 		    (mind->words ? mind->words_done : !vm->qmp))
 			break;
-		task_sleep(10);
+		task_wait_change(deadline);
 	}
 	if (mind->words) {
 		shutdown(mind->words->fd, SHUT_RDWR);
 		while (!mind->words_done)
-			task_sleep(10);
+			task_wait_change(FOREVER);
 		stream_free(mind->words);
 	}
 	vm = vm_by_id(mind->id);
@@ -141,6 +142,7 @@ static void mind_process(void *arg)
 			shutdown(vm->qmp->fd, SHUT_RDWR);
 		vm->qmp = NULL;
 		vm->qmp_ready = false;
+		task_changed();
 	}
 	close(mind->pidfd);
 	free(mind);
@@ -271,7 +273,7 @@ static int wait_vmm(uint32_t id, char *err)
 			return fail(err, "VM %s: the VMM takes no commands",
 				    vm->info.name);
 		}
-		task_sleep(50);
+		task_wait_change(deadline);
 	}
 }
 
@@ -351,7 +353,7 @@ static bool wait_end(uint32_t id, uint64_t ms)
 			return true;
 		if (now_ms() >= deadline)
 			return false;
-		task_sleep(20);
+		task_wait_change(deadline);
 	}
 }
 

@@ -302,7 +302,7 @@ static int write_line(struct stream *s, const char *line, size_t len,
 	while (s->writing) {
 		if (now_ms() >= deadline)
 			return fail(err, "%s: does not take data", s->what);
-		task_sleep(1);
+		task_wait_change(deadline);
 	}
 	s->writing = true;
 	while (done < len) {
@@ -341,6 +341,7 @@ int stream_write_line(struct stream *s, const char *line, size_t len,
 	s->users++;
 	r = write_line(s, line, len, deadline, err);
 	s->users--;
+	task_changed();
 	return r;
 }
 

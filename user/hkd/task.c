@@ -25,6 +25,7 @@
  * @runnable: to be run in the next round
  * @waking: task_wake() came; kept until the task waits for it
  * @waits: in task_wait()
+ * @watches: in task_wait_change()
  * @ended: may be freed
  * @deadline: run it then at the latest
  * @revents: what task_poll() returns, 0 for a time-out
@@ -38,6 +39,7 @@ struct task {
 	bool runnable;
 	bool waking;
 	bool waits;
+	bool watches;
 	bool ended;
 	uint64_t deadline;
 	uint32_t revents;
@@ -140,6 +142,22 @@ void task_wake(struct task *task)
 	task->waking = true;
 	if (task->waits)
 		task->runnable = true;
+}
+
+void task_wait_change(uint64_t deadline)
+{
+	current->watches = true;
+	yield_to_loop(deadline);
+	current->watches = false;
+}
+
+void task_changed(void)
+{
+	struct task *task;
+
+	for (task = tasks; task; task = task->next)
+		if (task->watches)
+			task->runnable = true;
 }
 
 void task_sleep(uint64_t ms)

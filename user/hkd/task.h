@@ -35,6 +35,14 @@ int task_poll(int fd, uint32_t events, uint64_t deadline);
 /* Wait for task_wake(). Return: 0 or -ETIMEDOUT */
 int task_wait(uint64_t deadline);
 void task_wake(struct task *task);
+/*
+ * For a condition that anybody may make true: look at it, and as long as it does not
+ * hold call task_wait_change(), which returns when some task has called task_changed()
+ * after making such a condition true, or at the deadline. Nothing can come between
+ * the look and the wait.
+ */
+void task_wait_change(uint64_t deadline);
+void task_changed(void);
 void task_sleep(uint64_t ms);
 
 #endif /* HKD_TASK_H */
