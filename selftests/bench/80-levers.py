@@ -34,13 +34,14 @@ def up(d):
         d.host(1, 'ip -n n{0} link set lo up && ip -n n{0} link set v{0} up && '
                'ip -n n{0} addr add 10.99.0.{0}/24 dev v{0} && '
                'ip netns exec n{0} tc qdisc add dev v{0} root netem delay {1}ms && '
-               'mkdir -p /run/n{0} && echo secret-of-the-bench >/run/n{0}/secret && '
-               'chmod 600 /run/n{0}/secret && ip netns exec n{0} hkd --background '
-               '--name n{0} --listen 10.99.0.{0} --socket /run/n{0}/hkd --secret '
-               '/run/n{0}/secret --log /run/n{0}/log --heartbeat-ms 1000 '
+               'mkdir -p /run/n{0} && ip netns exec n{0} hkd --background '
+               '--name n{0} --listen 10.99.0.{0} --socket /run/n{0}/hkd --state-dir '
+               '/run/n{0}/state --log /run/n{0}/log --heartbeat-ms 1000 '
                '--dead-ms 20000'.format(n, DELAY_MS))
-    hkctl(d, 1, 'cluster create two ram 64M')
-    hkctl(d, 2, 'node join 10.99.0.1 ram 64M')
+    # what the protocol costs, not what emulated CPUs make of AES
+    hkctl(d, 1, 'cluster create two ram 64M plain')
+    hkctl(d, 2, 'cluster join 10.99.0.1 %s ram 64M' % hkctl(
+        d, 1, 'cluster invite').strip())
     hkctl(d, 1, 'vm create l ram %dM vcpus 1' % RAM_MIB)
 
 
