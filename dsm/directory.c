@@ -17,32 +17,69 @@
  */
 #include "directory.h"
 
-static struct hk_dmsg *dir_send(u16 self, struct hk_out *out, u64 gfn, u8 type,
-				hk_nodes to, u16 req, u16 acks)
+/**
+ * struct dir_ask - a request
+ * @gfn: page
+ * @tokens: that those who answer have to know
+ * @self: home
+ * @req: who asks
+ * @write: GET_X
+ * @have: and has a copy
+ */
+struct dir_ask {
+	u64 gfn;
+	struct hk_tokens tokens;
+	u16 self;
+	u16 req;
+	bool write;
+	bool have;
+};
+
+static struct hk_dmsg *dir_send(const struct dir_ask *ask, struct hk_out *out,
+				u8 type, hk_nodes to, hk_nodes acks)
 {
 	struct hk_dmsg *m = &out->msg[out->nr++];
 
 	*m = (struct hk_dmsg){
-		.gfn = gfn,
+		.gfn = ask->gfn,
 		.to = to,
-		.from = self,
-		.req = req,
 		.acks = acks,
+		.from = ask->self,
 		.type = type,
 	};
 	return m;
 }
 
-static u16 nodes_count(hk_nodes set)
+/* FWD_S, FWD_X: whoever gets it is the one that may answer with data */
+static void dir_forward(const struct dir_ask *ask, struct hk_out *out, u8 type,
+			hk_nodes owner, hk_nodes acks)
 {
-	unsigned int i;
-	u16 nr = 0;
-	u64 word;
+	struct hk_dmsg *m = dir_send(ask, out, type, owner, acks);
 
-	for (i = 0; i < HK_NODES_WORDS; i++)
-		for (word = hk_nodes_word(set, i); word; word &= word - 1)
-			nr++;
-	return nr;
+	m->req = ask->req;
+	m->tokens.data = ask->tokens.data;
+}
+
+/* Those who get it may say that their copies are gone, and nothing else */
+static void dir_invalidate(const struct dir_ask *ask, struct hk_out *out,
+			   hk_nodes others)
+{
+	struct hk_dmsg *m;
+
+	if (!hk_nodes_any(others))
+		return;
+	m = dir_send(ask, out, HK_DMSG_INV, others, HK_NODES_NONE);
+	m->req = ask->req;
+	m->tokens.ack = ask->tokens.ack;
+}
+
+static struct hk_dmsg *dir_reply(const struct dir_ask *ask, struct hk_out *out,
+				 u8 type, hk_nodes acks)
+{
+	struct hk_dmsg *m = dir_send(ask, out, type, hk_node_bit(ask->req), acks);
+
+	m->tokens.data = ask->tokens.data;
+	return m;
 }
 
 /* The lowest id above @last in @set, which is not empty; wraps around */
@@ -58,84 +95,79 @@ static u16 nodes_next(hk_nodes set, u16 last)
 	return i * 64 + __builtin_ctzll(word);
 }
 
-static void start_get_s(u16 self, struct hk_dir *dir, u64 gfn, u16 req,
+static void start_get_s(struct hk_dir *dir, const struct dir_ask *ask,
 			struct hk_out *out)
 {
-	dir->sharers |= hk_node_bit(req);
-	dir->busy = req;
-	dir_send(self, out, gfn, HK_DMSG_FWD_S, hk_node_bit(dir->owner), req, 0);
+	dir->sharers |= hk_node_bit(ask->req);
+	dir->busy = ask->req;
+	dir_forward(ask, out, HK_DMSG_FWD_S, hk_node_bit(dir->owner),
+		    HK_NODES_NONE);
 }
 
-/* @req's copy is current: it lacks the right only, and the others' ACKs */
-static void start_upgrade(u16 self, struct hk_dir *dir,
-			  const struct hk_dir_wait *wait, u64 gfn, u16 req,
-			  struct hk_out *out)
+/* The requester's copy is current: it lacks the right only, and the others' ACKs */
+static void start_upgrade(struct hk_dir *dir, const struct hk_dir_wait *wait,
+			  const struct dir_ask *ask, struct hk_out *out)
 {
 	hk_nodes others = (dir->sharers | hk_node_bit(dir->owner)) &
-			  ~hk_node_bit(req);
-	u16 acks = nodes_count(others);
+			  ~hk_node_bit(ask->req);
 	struct hk_dmsg *m;
 
-	if (hk_nodes_any(others))
-		dir_send(self, out, gfn, HK_DMSG_INV, others, req, 0);
-	m = dir_send(self, out, gfn, HK_DMSG_GRANT_X, hk_node_bit(req),
-		     HK_NODE_NONE, acks);
+	dir_invalidate(ask, out, others);
+	m = dir_reply(ask, out, HK_DMSG_GRANT_X, others);
 	m->flags = HK_DMSG_F_HAVE;
 	dir->sharers = HK_NODES_NONE;
-	dir->owner = req;
+	dir->owner = ask->req;
 	/* somebody waits: only a DONE gets the next one started */
-	if (acks || !hk_dir_wait_empty(wait))
-		dir->busy = req;
+	if (hk_nodes_any(others) || !hk_dir_wait_empty(wait))
+		dir->busy = ask->req;
 	else
 		m->flags |= HK_DMSG_F_NO_DONE;
 }
 
-static void start_get_x(u16 self, struct hk_dir *dir, u64 gfn, u16 req,
+static void start_get_x(struct hk_dir *dir, const struct dir_ask *ask,
 			struct hk_out *out)
 {
 	hk_nodes owner = hk_node_bit(dir->owner);
-	hk_nodes others = dir->sharers & ~hk_node_bit(req) & ~owner;
+	hk_nodes others = dir->sharers & ~hk_node_bit(ask->req) & ~owner;
 
-	if (hk_nodes_any(others))
-		dir_send(self, out, gfn, HK_DMSG_INV, others, req, 0);
-	dir_send(self, out, gfn, HK_DMSG_FWD_X, owner, req,
-		 nodes_count(others));
+	dir_invalidate(ask, out, others);
+	dir_forward(ask, out, HK_DMSG_FWD_X, owner, others);
 	dir->sharers = HK_NODES_NONE;
-	dir->owner = req;
-	dir->busy = req;
+	dir->owner = ask->req;
+	dir->busy = ask->req;
 }
 
 /* Nobody ever touched the page; reader or writer, it is the requester's own */
-static void start_first(u16 self, struct hk_dir *dir, u64 gfn, u16 req,
+static void start_first(struct hk_dir *dir, const struct dir_ask *ask,
 			struct hk_out *out)
 {
-	dir->owner = req;
-	dir_send(self, out, gfn, HK_DMSG_GRANT_X, hk_node_bit(req),
-		 HK_NODE_NONE, 0)->flags = HK_DMSG_F_NO_DONE;
+	dir->owner = ask->req;
+	dir_reply(ask, out, HK_DMSG_GRANT_X, HK_NODES_NONE)->flags =
+		HK_DMSG_F_NO_DONE;
 }
 
 /* Nothing is under way afterwards, and no later message refers to this one */
-static void start_lost(u16 self, u64 gfn, u16 req, struct hk_out *out)
+static void start_lost(const struct dir_ask *ask, struct hk_out *out)
 {
-	dir_send(self, out, gfn, HK_DMSG_LOST, hk_node_bit(req), HK_NODE_NONE, 0);
+	dir_reply(ask, out, HK_DMSG_LOST, HK_NODES_NONE);
 }
 
-static void start(u16 self, struct hk_dir *dir, const struct hk_dir_wait *wait,
-		  u64 gfn, u16 req, bool write, bool have, struct hk_out *out)
+static void start(struct hk_dir *dir, const struct hk_dir_wait *wait,
+		  const struct dir_ask *ask, struct hk_out *out)
 {
 	hk_nodes copies = dir->sharers | hk_node_bit(dir->owner);
 
 	if (dir->flags & HK_DIR_F_LOST)
-		start_lost(self, gfn, req, out);
+		start_lost(ask, out);
 	else if (dir->owner == HK_NODE_NONE)
-		start_first(self, dir, gfn, req, out);
-	else if (!write)
-		start_get_s(self, dir, gfn, req, out);
-	else if (have && hk_nodes_any(copies & hk_node_bit(req)))
+		start_first(dir, ask, out);
+	else if (!ask->write)
+		start_get_s(dir, ask, out);
+	else if (ask->have && hk_nodes_any(copies & hk_node_bit(ask->req)))
 		/* not in @copies: an earlier writer has taken that copy */
-		start_upgrade(self, dir, wait, gfn, req, out);
+		start_upgrade(dir, wait, ask, out);
 	else
-		start_get_x(self, dir, gfn, req, out);
+		start_get_x(dir, ask, out);
 }
 
 static void start_next(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
@@ -143,28 +175,42 @@ static void start_next(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 {
 	u16 req = nodes_next(wait->rd | wait->wr, wait->last);
 	hk_nodes bit = hk_node_bit(req);
-	bool write = hk_nodes_any(wait->wr & bit);
-	bool have = hk_nodes_any(wait->have & bit);
+	const struct dir_ask ask = {
+		.gfn = gfn,
+		.tokens = wait->tokens[req],
+		.self = self,
+		.req = req,
+		.write = hk_nodes_any(wait->wr & bit),
+		.have = hk_nodes_any(wait->have & bit),
+	};
 
 	wait->rd &= ~bit;
 	wait->wr &= ~bit;
 	wait->have &= ~bit;
+	wait->tokens[req] = (struct hk_tokens){ 0 };
 	wait->last = hk_dir_wait_empty(wait) ? HK_NODE_NONE : req;
-	start(self, dir, wait, gfn, req, write, have, out);
+	start(dir, wait, &ask, out);
 }
 
 static int recv_get(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 		    const struct hk_dmsg *msg, struct hk_out *out)
 {
-	bool write = msg->type == HK_DMSG_GET_X;
-	bool have = write && (msg->flags & HK_DMSG_F_HAVE);
+	const bool write = msg->type == HK_DMSG_GET_X;
+	const struct dir_ask ask = {
+		.gfn = msg->gfn,
+		.tokens = msg->tokens,
+		.self = self,
+		.req = msg->from,
+		.write = write,
+		.have = write && (msg->flags & HK_DMSG_F_HAVE),
+	};
 	hk_nodes bit = hk_node_bit(msg->from);
 
 	if (hk_nodes_any((wait->rd | wait->wr) & bit))
 		return -EPROTO;
-	if (msg->from == dir->owner && !have)
+	if (msg->from == dir->owner && !ask.have)
 		return -EPROTO;
-	if ((dir->flags & HK_DIR_F_LOST) && have)
+	if ((dir->flags & HK_DIR_F_LOST) && ask.have)
 		return -EPROTO;
 
 	/*
@@ -172,15 +218,16 @@ static int recv_get(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 	 * still on its way from home to home.
 	 */
 	if (dir->busy == HK_NODE_NONE) {
-		start(self, dir, wait, msg->gfn, msg->from, write, have, out);
+		start(dir, wait, &ask, out);
 		return 0;
 	}
 	if (write)
 		wait->wr |= bit;
 	else
 		wait->rd |= bit;
-	if (have)
+	if (ask.have)
 		wait->have |= bit;
+	wait->tokens[msg->from] = msg->tokens;
 	return 0;
 }
 

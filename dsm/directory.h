@@ -41,6 +41,7 @@ struct hk_dir {
  * @wr: nodes whose GET_X waits
  * @have: of @wr, those that said HK_DMSG_F_HAVE
  * @last: node served last; the next one is the next higher id, round robin
+ * @tokens: of the requests of those that wait, by node; zero for all others
  *
  * Exists only while requests wait; the caller keeps it beside the entry, and
  * may free it when hk_dir_wait_empty().
@@ -50,6 +51,7 @@ struct hk_dir_wait {
 	hk_nodes wr;
 	hk_nodes have;
 	u16 last;
+	struct hk_tokens tokens[HK_MAX_NODES];
 };
 
 static inline bool hk_dir_wait_empty(const struct hk_dir_wait *wait)

@@ -19,7 +19,7 @@
  *	a current copy
  * @HK_DMSG_FWD_S: home -> owner: send a read copy to @req
  * @HK_DMSG_FWD_X: home -> owner: give the page up, send it to @req together
- *	with the number of acks to wait for
+ *	with the set of nodes to wait for
  * @HK_DMSG_INV: home -> sharer: give the copy up, tell @req
  * @HK_DMSG_DATA_S: owner -> requester: read copy, carries the page
  * @HK_DMSG_DATA_X: owner -> requester: page and ownership; wait for @acks
@@ -59,25 +59,40 @@ enum hk_dmsg_type {
 #define HK_DMSG_F_NO_DONE	0x02
 
 /**
+ * struct hk_tokens - what those who answer a request prove that they were asked by
+ * @data: told to home, and by it to the owner; comes back with the reply
+ * @ack: told to home, and by it to the others that have a copy; comes back with ACK
+ *
+ * The requester makes them up for each request anew, and nobody else can guess them.
+ * In a message, what its type does not carry is zero.
+ */
+struct hk_tokens {
+	u32 data;
+	u32 ack;
+};
+
+/**
  * struct hk_dmsg - one message of the page protocol
  * @gfn: guest frame number, page-sized units of guest RAM (offset in the RAM
  *	device, not guest physical: see Documentation/architecture.rst)
  * @to: set of receivers; more than one bit only for INV
+ * @acks: nodes whose ACKs the requester has to wait for (DATA_X, FWD_X, GRANT_X)
+ * @tokens: of the request: both in GET_X, @ack in INV and ACK, none in DONE, @data
+ *	in all others
  * @from: sender, filled in by the engine
  * @req: requester on whose behalf a FWD or INV is sent, or whose transaction a
  *	DONE ends (home sends that DONE to itself where it supplies the data);
  *	HK_NODE_NONE else
- * @acks: number of ACKs that the requester has to collect (DATA_X, FWD_X,
- *	GRANT_X)
  * @type: enum hk_dmsg_type
  * @flags: HK_DMSG_F_*
  */
 struct hk_dmsg {
 	u64 gfn;
 	hk_nodes to;
+	hk_nodes acks;
+	struct hk_tokens tokens;
 	u16 from;
 	u16 req;
-	u16 acks;
 	u8 type;
 	u8 flags;
 };

@@ -42,14 +42,14 @@ enum page_do {
 	DO_ANSWER,	/* page taken or write-protected: answer the recall */
 	DO_READ_REPLY,	/* reply to GET_S: always complete */
 	DO_WRITE_REPLY,	/* reply to GET_X: complete once all ACKs came */
-	DO_COUNT_ACK,	/* one ACK more: complete when the reply came, too */
+	DO_NOTE_ACK,	/* one ACK more: complete when the reply came, too */
 	DO_LOST,	/* nobody has the page any more */
 	DO_NR
 };
 
 /**
  * struct page_edge - one cell of the table
- * @next: state after the step. DO_WRITE_REPLY and DO_COUNT_ACK: state once the
+ * @next: state after the step. DO_WRITE_REPLY and DO_NOTE_ACK: state once the
  *	request is complete, until then the state stays
  * @what: enum page_do
  * @act: HK_ACT_* of the step. A completed request adds HK_ACT_WAKE
@@ -115,7 +115,7 @@ static const struct page_edge page_table[HK_PG_NR][HK_EV_NR] = {
 		[HK_EV_INV]	= EDGE(INVALID_WR, ACK, 0),
 		[HK_EV_DATA_X]	= EDGE(EXCLUSIVE, WRITE_REPLY, INSTALL),
 		[HK_EV_GRANT_X]	= EDGE(EXCLUSIVE, WRITE_REPLY, ZERO),
-		[HK_EV_ACK]	= EDGE(EXCLUSIVE, COUNT_ACK, 0),
+		[HK_EV_ACK]	= EDGE(EXCLUSIVE, NOTE_ACK, 0),
 		[HK_EV_LOST]	= EDGE(INVALID, LOST, LOST | WAKE),
 	},
 	[HK_PG_SHARED_WR] = {
@@ -123,7 +123,7 @@ static const struct page_edge page_table[HK_PG_NR][HK_EV_NR] = {
 		[HK_EV_WRITE]	= EDGE(SHARED_WR, NOTHING, 0),
 		[HK_EV_INV]	= EDGE(SHARED_WR_TAKE, RECALL, TAKE),
 		[HK_EV_GRANT_X]	= EDGE(EXCLUSIVE, WRITE_REPLY, 0),
-		[HK_EV_ACK]	= EDGE(EXCLUSIVE, COUNT_ACK, 0),
+		[HK_EV_ACK]	= EDGE(EXCLUSIVE, NOTE_ACK, 0),
 	},
 	[HK_PG_OWNED_WR] = {
 		[HK_EV_READ]	= EDGE(OWNED_WR, NOTHING, 0),
@@ -132,7 +132,7 @@ static const struct page_edge page_table[HK_PG_NR][HK_EV_NR] = {
 		[HK_EV_FWD_X]	= EDGE(OWNED_WR_TAKE, RECALL, TAKE),
 		[HK_EV_INV]	= EDGE(OWNED_WR_TAKE, RECALL, TAKE),
 		[HK_EV_GRANT_X]	= EDGE(EXCLUSIVE, WRITE_REPLY, 0),
-		[HK_EV_ACK]	= EDGE(EXCLUSIVE, COUNT_ACK, 0),
+		[HK_EV_ACK]	= EDGE(EXCLUSIVE, NOTE_ACK, 0),
 	},
 	[HK_PG_SHARED_TAKE] = {
 		[HK_EV_READ]	= EDGE(SHARED_TAKE, NOTHING, 0),
@@ -175,12 +175,16 @@ static const struct page_edge page_table[HK_PG_NR][HK_EV_NR] = {
 #undef FREE
 #undef LOST
 
-/* All others may hold a copy: every id but "none" and the requester's own */
-#define ACKS_MAX	(HK_MAX_NODES - 2)
-
 static bool node_valid(u16 node)
 {
 	return node != HK_NODE_NONE && node < HK_MAX_NODES;
+}
+
+/* Nodes that @req has to wait for: others, if any */
+static bool acks_valid(hk_nodes acks, u16 req)
+{
+	return !hk_nodes_any(acks &
+			     (hk_node_bit(HK_NODE_NONE) | hk_node_bit(req)));
 }
 
 /* What is wrong with a message whatever the state; checked here and only here */
@@ -199,17 +203,19 @@ static bool msg_valid(const struct hk_page_where *w, enum hk_page_event ev,
 	case HK_EV_FWD_X:
 	case HK_EV_INV:
 		return from_home && node_valid(msg->req) &&
-		       msg->req != w->self && msg->acks <= ACKS_MAX;
+		       msg->req != w->self &&
+		       acks_valid(msg->acks, msg->req) &&
+		       (ev == HK_EV_FWD_X || !hk_nodes_any(msg->acks));
 	case HK_EV_GRANT_X:
-		return from_home && msg->acks <= ACKS_MAX;
+		return from_home && acks_valid(msg->acks, w->self);
 	case HK_EV_DATA_S:
 	case HK_EV_DATA_X:
-		return msg->from != w->self && msg->acks <= ACKS_MAX &&
+		return msg->from != w->self && acks_valid(msg->acks, w->self) &&
 		       (from_home || !(msg->flags & HK_DMSG_F_NO_DONE));
 	case HK_EV_ACK:
 		return msg->from != w->self;
 	case HK_EV_LOST:
-		return from_home && !msg->acks && !msg->flags;
+		return from_home && !hk_nodes_any(msg->acks) && !msg->flags;
 	case HK_EV_READ:
 	case HK_EV_WRITE:
 	case HK_EV_DROP:
@@ -219,6 +225,32 @@ static bool msg_valid(const struct hk_page_where *w, enum hk_page_event ev,
 		break;
 	}
 	return false;
+}
+
+/* Whoever does not know the token was not asked, or for an earlier request */
+static bool token_valid(const struct hk_page_ctx *ctx, enum hk_page_event ev,
+			const struct hk_dmsg *msg)
+{
+	switch (ev) {
+	case HK_EV_DATA_S:
+	case HK_EV_DATA_X:
+	case HK_EV_GRANT_X:
+	case HK_EV_LOST:
+		return msg->tokens.data == ctx->tokens.data;
+	case HK_EV_ACK:
+		return msg->tokens.ack == ctx->tokens.ack;
+	case HK_EV_READ:
+	case HK_EV_WRITE:
+	case HK_EV_DROP:
+	case HK_EV_FWD_S:
+	case HK_EV_FWD_X:
+	case HK_EV_INV:
+	case HK_EV_TAKEN:
+	case HK_EV_DOWNGRADED:
+	case HK_EV_NR:
+		break;
+	}
+	return true;
 }
 
 static bool event_is_msg(enum hk_page_event ev)
@@ -241,6 +273,20 @@ static struct hk_dmsg *page_send(const struct hk_page_where *w,
 	return m;
 }
 
+static void page_send_get(const struct hk_page_where *w,
+			  struct hk_page_ctx *ctx, struct hk_out *out, u8 type,
+			  u8 flags)
+{
+	struct hk_dmsg *m = page_send(w, out, type, w->home);
+
+	m->flags = flags;
+	m->tokens.data = w->tokens.data;
+	/* nobody has to give his copy up for a reader */
+	if (type == HK_DMSG_GET_X)
+		m->tokens.ack = w->tokens.ack;
+	ctx->tokens = m->tokens;
+}
+
 /* @req: whose transaction ends; home itself says it for those it supplies */
 static void page_send_done(const struct hk_page_where *w, struct hk_out *out,
 			   u16 req)
@@ -255,15 +301,22 @@ static void page_send_done(const struct hk_page_where *w, struct hk_out *out,
  * others, and until then @req must not be sent the next recall.
  */
 static void page_send_data(const struct hk_page_where *w, struct hk_out *out,
-			   u8 type, u16 req, u16 acks)
+			   u8 type, u16 req, hk_nodes acks, u32 token)
 {
 	struct hk_dmsg *m = page_send(w, out, type, req);
 
 	m->acks = acks;
-	if (w->self == w->home && !acks) {
+	m->tokens.data = token;
+	if (w->self == w->home && !hk_nodes_any(acks)) {
 		m->flags = HK_DMSG_F_NO_DONE;
 		page_send_done(w, out, req);
 	}
+}
+
+static void page_send_ack(const struct hk_page_where *w, struct hk_out *out,
+			  u16 req, u32 token)
+{
+	page_send(w, out, HK_DMSG_ACK, req)->tokens.ack = token;
 }
 
 static void page_answer(const struct hk_page_where *w, struct hk_out *out,
@@ -271,16 +324,26 @@ static void page_answer(const struct hk_page_where *w, struct hk_out *out,
 {
 	switch (ctx->recall_type) {
 	case HK_DMSG_FWD_S:
-		page_send_data(w, out, HK_DMSG_DATA_S, ctx->recall_req, 0);
+		page_send_data(w, out, HK_DMSG_DATA_S, ctx->recall_req,
+			       HK_NODES_NONE, ctx->recall_token);
 		break;
 	case HK_DMSG_FWD_X:
 		page_send_data(w, out, HK_DMSG_DATA_X, ctx->recall_req,
-			       ctx->recall_acks);
+			       ctx->recall_acks, ctx->recall_token);
 		break;
 	case HK_DMSG_INV:
-		page_send(w, out, HK_DMSG_ACK, ctx->recall_req);
+		page_send_ack(w, out, ctx->recall_req, ctx->recall_token);
 		break;
 	}
+}
+
+/* A request of this node's own, if there is one, goes on */
+static void page_recall_over(struct hk_page_ctx *ctx)
+{
+	ctx->recall_token = 0;
+	ctx->recall_req = HK_NODE_NONE;
+	ctx->recall_type = HK_DMSG_NONE;
+	ctx->recall_acks = HK_NODES_NONE;
 }
 
 /*
@@ -289,14 +352,14 @@ static void page_answer(const struct hk_page_where *w, struct hk_out *out,
  */
 static bool page_served_now(const struct hk_page_ctx *ctx)
 {
-	return ctx->replied || ctx->acks_got;
+	return ctx->replied || hk_nodes_any(ctx->acks);
 }
 
 /* Reply and all ACKs are there: the page is this node's own */
 static bool page_complete(const struct hk_page_where *w,
 			  struct hk_page_ctx *ctx, struct hk_out *out)
 {
-	if (!ctx->replied || ctx->acks_got < ctx->acks_want)
+	if (!ctx->replied || hk_nodes_any(ctx->acks))
 		return false;
 	if (!ctx->no_done)
 		page_send_done(w, out, w->self);
@@ -310,6 +373,7 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 {
 	const struct page_edge *edge;
 	unsigned int act;
+	hk_nodes from;
 	u8 next;
 
 	if (*state >= HK_PG_NR || (unsigned int)ev >= HK_EV_NR)
@@ -317,7 +381,8 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 	/* no step sends more than two */
 	if (out->nr > HK_OUT_MAX - 2)
 		return -EPROTO;
-	if (event_is_msg(ev) && !msg_valid(w, ev, msg))
+	if (event_is_msg(ev) &&
+	    (!msg_valid(w, ev, msg) || !token_valid(ctx, ev, msg)))
 		return -EPROTO;
 
 	edge = &page_table[*state][ev];
@@ -331,64 +396,70 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 	case DO_NOTHING:
 		break;
 	case DO_GET_S:
-		page_send(w, out, HK_DMSG_GET_S, w->home);
+		page_send_get(w, ctx, out, HK_DMSG_GET_S, 0);
 		break;
 	case DO_GET_X:
-		page_send(w, out, HK_DMSG_GET_X, w->home);
+		page_send_get(w, ctx, out, HK_DMSG_GET_X, 0);
 		break;
 	case DO_GET_X_HAVE:
-		page_send(w, out, HK_DMSG_GET_X, w->home)->flags =
-			HK_DMSG_F_HAVE;
+		page_send_get(w, ctx, out, HK_DMSG_GET_X, HK_DMSG_F_HAVE);
 		break;
 	case DO_DATA_S:
 		if (page_served_now(ctx))
 			return -EPROTO;
-		page_send_data(w, out, HK_DMSG_DATA_S, msg->req, 0);
+		page_send_data(w, out, HK_DMSG_DATA_S, msg->req, HK_NODES_NONE,
+			       msg->tokens.data);
 		break;
 	case DO_ACK:
 		if (page_served_now(ctx))
 			return -EPROTO;
-		page_send(w, out, HK_DMSG_ACK, msg->req);
+		page_send_ack(w, out, msg->req, msg->tokens.ack);
 		break;
 	case DO_RECALL:
 		if (page_served_now(ctx))
 			return -EPROTO;
 		ctx->recall_req = msg->req;
-		ctx->recall_acks = ev == HK_EV_FWD_X ? msg->acks : 0;
+		ctx->recall_acks = msg->acks;
 		ctx->recall_type = msg->type;
+		ctx->recall_token = ev == HK_EV_INV ? msg->tokens.ack :
+						      msg->tokens.data;
 		break;
 	case DO_ANSWER:
 		page_answer(w, out, ctx);
-		*ctx = (struct hk_page_ctx){ 0 };
+		page_recall_over(ctx);
 		break;
 	case DO_READ_REPLY:
 		/* a zero page is granted without F_HAVE, and nobody else has it */
-		if (msg->acks || (msg->flags & HK_DMSG_F_HAVE))
+		if (hk_nodes_any(msg->acks) || (msg->flags & HK_DMSG_F_HAVE))
 			return -EPROTO;
 		if (!(msg->flags & HK_DMSG_F_NO_DONE))
 			page_send_done(w, out, w->self);
+		*ctx = (struct hk_page_ctx){ 0 };
 		break;
 	case DO_WRITE_REPLY:
-		if (ctx->replied || ctx->acks_got > msg->acks)
+		/* an ACK of a node that home has not asked is worth nothing */
+		if (ctx->replied || hk_nodes_any(ctx->acks & ~msg->acks))
 			return -EPROTO;
 		/* F_HAVE: exactly when nothing is to be installed */
 		if (!(msg->flags & HK_DMSG_F_HAVE) == !act)
 			return -EPROTO;
 		/* home closes no transaction that waits for ACKs */
-		if (msg->acks && (msg->flags & HK_DMSG_F_NO_DONE))
+		if (hk_nodes_any(msg->acks) && (msg->flags & HK_DMSG_F_NO_DONE))
 			return -EPROTO;
 		ctx->replied = 1;
-		ctx->acks_want = msg->acks;
+		ctx->acks = msg->acks & ~ctx->acks;
 		ctx->no_done = !!(msg->flags & HK_DMSG_F_NO_DONE);
 		if (page_complete(w, ctx, out))
 			act |= HK_ACT_WAKE;
 		else
 			next = *state;
 		break;
-	case DO_COUNT_ACK:
-		if (ctx->acks_got >= (ctx->replied ? ctx->acks_want : ACKS_MAX))
+	case DO_NOTE_ACK:
+		/* once from each, and behind the reply from those alone it named */
+		from = hk_node_bit(msg->from);
+		if (hk_nodes_any(ctx->acks & from) != !!ctx->replied)
 			return -EPROTO;
-		ctx->acks_got++;
+		ctx->acks ^= from;
 		if (page_complete(w, ctx, out))
 			act |= HK_ACT_WAKE;
 		else
@@ -397,6 +468,7 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 	case DO_LOST:
 		if (page_served_now(ctx))
 			return -EPROTO;
+		*ctx = (struct hk_page_ctx){ 0 };
 		break;
 	}
 

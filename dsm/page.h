@@ -102,26 +102,29 @@ enum hk_page_event {
 
 /**
  * struct hk_page_ctx - what a page needs to remember while it is not stable
- * @acks_got: ACKs received for the request under way
- * @acks_want: ACKs expected; valid when @replied
+ * @tokens: of the request under way
+ * @recall_token: of the request that the recall is for, to be given back
+ * @recall_req: requester of the recall being executed
+ * @recall_type: enum hk_dmsg_type that caused the recall, 0 when none
  * @replied: DATA_X or GRANT_X came
  * @no_done: reply said that home has closed the transaction
- * @recall_req: requester of the recall being executed
- * @recall_acks: to be passed on with DATA_X
- * @recall_type: enum hk_dmsg_type that caused the recall, 0 when none
  * @reserved: zero
+ * @acks: nodes whose ACKs came for the request under way; once @replied: nodes whose
+ *	ACKs are missing
+ * @recall_acks: to be passed on with DATA_X
  *
  * All zero in the four stable states; the caller may free it then.
  */
 struct hk_page_ctx {
-	u16 acks_got;
-	u16 acks_want;
+	struct hk_tokens tokens;
+	u32 recall_token;
+	u16 recall_req;
+	u8 recall_type;
 	u8 replied;
 	u8 no_done;
-	u16 recall_req;
-	u16 recall_acks;
-	u8 recall_type;
-	u8 reserved;
+	u8 reserved[7];
+	hk_nodes acks;
+	hk_nodes recall_acks;
 };
 
 /**
@@ -129,11 +132,14 @@ struct hk_page_ctx {
  * @gfn: page
  * @self: this node
  * @home: home of @gfn in this epoch
+ * @tokens: of the request that HK_EV_READ or HK_EV_WRITE may begin: at random, new
+ *	ones each time. Not looked at for other events
  */
 struct hk_page_where {
 	u64 gfn;
 	u16 self;
 	u16 home;
+	struct hk_tokens tokens;
 };
 
 static inline bool hk_page_may_read(u8 state)

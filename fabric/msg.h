@@ -176,8 +176,10 @@ enum hk_wire_content {
  * struct hk_wire_page_msg - body of HK_MSG_PAGE, see struct hk_dmsg
  * @gfn: page of guest RAM
  * @fill: for HK_CONTENT_FILL
+ * @acks: set of nodes, bit n for node n
+ * @data_token: of the request; as all below, zero where its type has none
+ * @ack_token: likewise
  * @req: node
- * @acks: count
  * @dtype: enum hk_dmsg_type
  * @dflags: HK_DMSG_F_*
  * @content: enum hk_wire_content
@@ -186,12 +188,14 @@ enum hk_wire_content {
 struct hk_wire_page_msg {
 	__le64 gfn;
 	__le64 fill;
+	__le64 acks;
+	__le32 data_token;
+	__le32 ack_token;
 	__le16 req;
-	__le16 acks;
 	__u8 dtype;
 	__u8 dflags;
 	__u8 content;
-	__u8 reserved;
+	__u8 reserved[3];
 };
 
 #define HK_SPILL_MAX	64
@@ -226,7 +230,7 @@ static_assert(sizeof(struct hk_wire_hdr) == 32);
 static_assert(sizeof(struct hk_wire_hello) == 24);
 static_assert(sizeof(struct hk_wire_ping) == 32);
 static_assert(sizeof(struct hk_wire_echo) == 16);
-static_assert(sizeof(struct hk_wire_page_msg) == 24);
+static_assert(sizeof(struct hk_wire_page_msg) == 40);
 static_assert(sizeof(struct hk_wire_text) == 8 + HK_REASON_MAX);
 
 /* A page may follow the body of this type */

@@ -105,7 +105,7 @@ static_assert(sizeof(struct hk_rdma_chunk) == 8);
 #define HK_RDMA_TX_CHUNKS	32
 /* Work requests that are posted at once */
 #define HK_RDMA_CHAIN		32
-/* Ask for so many bytes inline: a header and two or three small messages */
+/* Ask for so many bytes inline: a header and two small messages */
 #define HK_RDMA_INLINE		192
 
 enum hk_rdma_step {

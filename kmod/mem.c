@@ -59,14 +59,16 @@ static const char *page_msg_check(struct hk_mem *mem, u16 peer,
 
 	if (msg->hdr.len != cpu_to_le32(sizeof(*body)))
 		return "wrong length";
-	if (body->reserved)
+	if (body->reserved[0] || body->reserved[1] || body->reserved[2])
 		return "reserved field";
 	*m = (struct hk_dmsg){
 		.gfn = le64_to_cpu(body->gfn),
 		.to = hk_node_bit(vm->node->id),
+		.acks = le64_to_cpu(body->acks),
+		.tokens.data = le32_to_cpu(body->data_token),
+		.tokens.ack = le32_to_cpu(body->ack_token),
 		.from = peer,
 		.req = le16_to_cpu(body->req),
-		.acks = le16_to_cpu(body->acks),
 		.type = body->dtype,
 		.flags = body->dflags,
 	};
@@ -79,6 +81,8 @@ static const char *page_msg_check(struct hk_mem *mem, u16 peer,
 	if (m->req != HK_NODE_NONE &&
 	    (m->req >= HK_MAX_NODES || !(vm->members & hk_node_bit(m->req))))
 		return "requester is not a member";
+	if (m->acks & ~vm->members)
+		return "ACK of a node that is not a member";
 
 	data = m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X;
 	switch ((enum hk_wire_content)body->content) {
@@ -106,12 +110,16 @@ static const char *page_msg_check(struct hk_mem *mem, u16 peer,
 			return "this node is not home";
 		if (m->req != HK_NODE_NONE || m->acks)
 			return "requester or acks";
+		if (m->type == HK_DMSG_GET_S && m->tokens.ack)
+			return "token";
 		return NULL;
 	case HK_DMSG_DONE:
 		if (home != vm->node->id)
 			return "this node is not home";
 		if (m->req != peer || m->acks)
 			return "requester or acks";
+		if (m->tokens.data || m->tokens.ack)
+			return "token";
 		return NULL;
 	case HK_DMSG_FWD_S:
 	case HK_DMSG_FWD_X:
@@ -120,20 +128,37 @@ static const char *page_msg_check(struct hk_mem *mem, u16 peer,
 			return "sender is not home";
 		if (m->req == HK_NODE_NONE)
 			return "no requester";
+		/* an honest owner hands these on, and must not be blamed for them */
+		if (m->type == HK_DMSG_FWD_X ? m->acks & hk_node_bit(m->req) :
+					       m->acks != 0)
+			return "acks";
+		if (m->type == HK_DMSG_INV ? m->tokens.data : m->tokens.ack)
+			return "token";
 		return NULL;
 	case HK_DMSG_GRANT_X:
 		if (home != peer)
 			return "sender is not home";
+		if (m->tokens.ack)
+			return "token";
 		return NULL;
 	case HK_DMSG_LOST:
 		if (home != peer)
 			return "sender is not home";
 		if (m->req != HK_NODE_NONE || m->acks)
 			return "requester or acks";
+		if (m->tokens.ack)
+			return "token";
 		return NULL;
 	case HK_DMSG_DATA_S:
 	case HK_DMSG_DATA_X:
+		if (m->tokens.ack)
+			return "token";
+		return NULL;
 	case HK_DMSG_ACK:
+		if (m->acks)
+			return "requester or acks";
+		if (m->tokens.data)
+			return "token";
 		return NULL;
 	case HK_DMSG_NONE:
 	case HK_DMSG_NR:

@@ -14,6 +14,7 @@
 #include <linux/highmem.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include "compat/mm.h"
 #include "mem.h"
@@ -418,8 +419,10 @@ static int visit_send_wire(struct hk_visit *v, const struct hk_dmsg *m, u16 to)
 	body = (struct hk_wire_page_msg *)msg->body;
 	*body = (struct hk_wire_page_msg){
 		.gfn = cpu_to_le64(m->gfn),
+		.acks = cpu_to_le64(m->acks),
+		.data_token = cpu_to_le32(m->tokens.data),
+		.ack_token = cpu_to_le32(m->tokens.ack),
 		.req = cpu_to_le16(m->req),
-		.acks = cpu_to_le16(m->acks),
 		.dtype = m->type,
 		.dflags = m->flags,
 	};
@@ -544,6 +547,11 @@ static int visit_page(struct hk_visit *v, enum hk_page_event ev,
 	unsigned int i;
 	int err;
 
+	/* tokens of the request that this may begin: see protocol.rst */
+	if (ev == HK_EV_READ || ev == HK_EV_WRITE) {
+		v->w.tokens.data = get_random_u32();
+		v->w.tokens.ack = get_random_u32();
+	}
 	out.nr = 0;
 	out.act = 0;
 	err = hk_page_step(&v->w, &state, ctx, ev, msg, &out);

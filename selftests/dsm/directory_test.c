@@ -65,33 +65,33 @@ static const struct dir_case cases[] = {
 	  DIR_NEXT(.owner = 3, .busy = 3), .out = "FWD_X>2 req 3" },
 	{ "write, owner and sharers", DIR(.owner = 2, .sharers = N(4) | N(63)),
 	  GET_X(3), DIR_NEXT(.owner = 3, .busy = 3),
-	  .out = "INV>4+63 req 3, FWD_X>2 req 3 acks 2" },
+	  .out = "INV>4+63 req 3, FWD_X>2 req 3 acks 4+63" },
 	{ "write by a sharer that dropped its copy",
 	  DIR(.owner = 2, .sharers = N(3) | N(4)), GET_X(3),
 	  DIR_NEXT(.owner = 3, .busy = 3),
-	  .out = "INV>4 req 3, FWD_X>2 req 3 acks 1" },
+	  .out = "INV>4 req 3, FWD_X>2 req 3 acks 4" },
 	{ "write, owner among the sharers", DIR(.owner = 2, .sharers = N(2) | N(4)),
 	  GET_X(3), DIR_NEXT(.owner = 3, .busy = 3),
-	  .out = "INV>4 req 3, FWD_X>2 req 3 acks 1" },
+	  .out = "INV>4 req 3, FWD_X>2 req 3 acks 4" },
 	{ "write, copy lost to an earlier writer", DIR(.owner = 2), GET_X(3),
 	  .flags = HAVE, DIR_NEXT(.owner = 3, .busy = 3),
 	  .out = "FWD_X>2 req 3" },
 
 	{ "upgrade of a sharer", DIR(.owner = 2, .sharers = N(3) | N(4)),
 	  GET_X(3), .flags = HAVE, DIR_NEXT(.owner = 3, .busy = 3),
-	  .out = "INV>2+4 req 3, GRANT_X>3 acks 2 HAVE" },
+	  .out = "INV>2+4 req 3, GRANT_X>3 acks 2+4 HAVE" },
 	{ "upgrade of the owner", DIR(.owner = 2, .sharers = N(3) | N(4)),
 	  GET_X(2), .flags = HAVE, DIR_NEXT(.owner = 2, .busy = 2),
-	  .out = "INV>3-4 req 2, GRANT_X>2 acks 2 HAVE" },
+	  .out = "INV>3-4 req 2, GRANT_X>2 acks 3-4 HAVE" },
 	{ "upgrade of home", DIR(.owner = HOME, .sharers = N(3)), GET_X(HOME),
 	  .flags = HAVE, DIR_NEXT(.owner = HOME, .busy = HOME),
-	  .out = "INV>3 req 1, GRANT_X>1 acks 1 HAVE" },
+	  .out = "INV>3 req 1, GRANT_X>1 acks 3 HAVE" },
 	{ "upgrade, no other copy", DIR(.owner = 2), GET_X(2), .flags = HAVE,
 	  DIR_NEXT(.owner = 2), .out = "GRANT_X>2 HAVE NO_DONE" },
 	{ "upgrade, all others",
 	  DIR(.owner = HOME, .sharers = ~(u64)0 << 2), GET_X(63),
 	  .flags = HAVE, DIR_NEXT(.owner = 63, .busy = 63),
-	  .out = "INV>1-62 req 63, GRANT_X>63 acks 62 HAVE" },
+	  .out = "INV>1-62 req 63, GRANT_X>63 acks 1-62 HAVE" },
 
 	{ "read of a lost page", DIR(.flags = HK_DIR_F_LOST), GET_S(3),
 	  DIR_NEXT(.flags = HK_DIR_F_LOST), .out = "LOST>3" },
@@ -130,7 +130,7 @@ static const struct dir_case cases[] = {
 	  DIR(.owner = 2, .sharers = N(3) | N(4), .busy = 4),
 	  WAIT(.wr = N(3), .have = N(3)), DONE(4, 4),
 	  DIR_NEXT(.owner = 3, .busy = 3),
-	  .out = "INV>2+4 req 3, GRANT_X>3 acks 2 HAVE" },
+	  .out = "INV>2+4 req 3, GRANT_X>3 acks 2+4 HAVE" },
 	{ "done, an upgrade waits and the copy is gone",
 	  DIR(.owner = 4, .busy = 4), WAIT(.wr = N(3), .have = N(3)),
 	  DONE(4, 4), DIR_NEXT(.owner = 3, .busy = 3),
@@ -140,7 +140,7 @@ static const struct dir_case cases[] = {
 	  WAIT(.wr = N(3) | N(5), .have = N(5), .last = 2), DONE(4, 4),
 	  DIR_NEXT(.owner = 3, .busy = 3),
 	  WAIT_NEXT(.wr = N(5), .have = N(5), .last = 3),
-	  .out = "INV>4 req 3, FWD_X>2 req 3 acks 1" },
+	  .out = "INV>4 req 3, FWD_X>2 req 3 acks 4" },
 	{ "next higher id, reader or writer", DIR(.owner = 3, .busy = 3),
 	  WAIT(.rd = N(2) | N(63), .wr = N(5), .last = 3), DONE(3, 3),
 	  DIR_NEXT(.owner = 5, .busy = 5),
@@ -181,6 +181,53 @@ static const struct dir_case cases[] = {
 	  .ret = -EPROTO },
 };
 
+/* A node's tokens; those of its request before were others */
+static struct hk_tokens tokens_of(u16 node, bool write)
+{
+	return (struct hk_tokens){ 0x100 + node, write ? 0x200 + node : 0 };
+}
+
+static const struct hk_tokens no_tokens;
+
+static bool tokens_equal(struct hk_tokens a, struct hk_tokens b)
+{
+	return a.data == b.data && a.ack == b.ack;
+}
+
+/* Those who wait have theirs beside the entry, and nobody else has any */
+static void wait_tokens(struct hk_dir_wait *wait)
+{
+	u16 node;
+
+	for (node = 0; node < HK_MAX_NODES; node++)
+		wait->tokens[node] = (wait->rd | wait->wr) >> node & 1 ?
+			tokens_of(node, wait->wr >> node & 1) : no_tokens;
+}
+
+static bool wait_equal(const struct hk_dir_wait *a, const struct hk_dir_wait *b)
+{
+	bool equal = a->rd == b->rd && a->wr == b->wr && a->have == b->have &&
+		     a->last == b->last;
+	u16 node;
+
+	for (node = 0; node < HK_MAX_NODES; node++)
+		equal &= tokens_equal(a->tokens[node], b->tokens[node]);
+	return equal;
+}
+
+/* Data for the owner and the requester, ACK for the others, and no more than that */
+static bool tokens_right(const struct hk_dmsg *m)
+{
+	u16 req = m->req ? m->req : __builtin_ctzll(m->to);
+	struct hk_tokens want = tokens_of(req, true);
+
+	if (m->type == HK_DMSG_INV)
+		want.data = 0;
+	else
+		want.ack = 0;
+	return tokens_equal(m->tokens, want);
+}
+
 static bool run(const struct dir_case *c)
 {
 	const struct hk_dmsg msg = {
@@ -190,26 +237,30 @@ static bool run(const struct dir_case *c)
 		.req = c->req,
 		.type = c->type,
 		.flags = c->flags,
+		.tokens = c->type == HK_DMSG_DONE ? no_tokens :
+			  tokens_of(c->from, c->type == HK_DMSG_GET_X),
 	};
 	struct hk_dir dir = c->dir;
 	struct hk_dir_wait wait = c->wait;
 	const struct hk_dir *dir_want = c->ret ? &c->dir : &c->dir_next;
-	const struct hk_dir_wait *wait_want = c->ret ? &c->wait : &c->wait_next;
+	struct hk_dir_wait wait_want = c->ret ? c->wait : c->wait_next;
 	const char *out_want = c->ret ? "" : c->out;
 	struct hk_out out = { 0 };
 	char buf[512];
 	unsigned int i;
 	int ret;
 
+	wait_tokens(&wait);
+	wait_tokens(&wait_want);
 	ret = hk_dir_step(HOME, &dir, &wait, &msg, &out);
 	show_out(&out, buf, sizeof(buf));
 	for (i = 0; i < out.nr; i++)
-		if (out.msg[i].gfn != GFN || out.msg[i].from != HOME)
+		if (out.msg[i].gfn != GFN || out.msg[i].from != HOME ||
+		    !tokens_right(&out.msg[i]))
 			return false;
 	if (ret == c->ret && !strcmp(buf, out_want) && !out.act &&
 	    !memcmp(&dir, dir_want, sizeof(dir)) &&
-	    wait.rd == wait_want->rd && wait.wr == wait_want->wr &&
-	    wait.have == wait_want->have && wait.last == wait_want->last)
+	    wait_equal(&wait, &wait_want))
 		return true;
 	tap_diag("returns %d \"%s\", owner %u sharers %llx busy %u", ret, buf,
 		 dir.owner, dir.sharers, dir.busy);
@@ -325,7 +376,7 @@ static void test_noise(void)
 			.gfn = GFN,
 			.from = rnd() % (HK_MAX_NODES + 4),
 			.req = rnd() & 1 ? dir.busy : rnd() % 256,
-			.acks = rnd() % 256,
+			.acks = rnd() & 1 ? 0 : rnd(),
 			.type = rnd() % (HK_DMSG_NR + 2),
 			.flags = rnd() & 1 ? 0 : rnd() % 256,
 		};
@@ -336,6 +387,9 @@ static void test_noise(void)
 
 		if (rnd() & 1)
 			msg.from = msg.req;
+		if (msg.type == HK_DMSG_GET_S || msg.type == HK_DMSG_GET_X)
+			msg.tokens = tokens_of(msg.from,
+					       msg.type == HK_DMSG_GET_X);
 		if (dir.owner) {
 			dir.sharers = nodes & ~hk_node_bit(dir.owner);
 			/* whoever waits is not the owner, or was refused */
@@ -344,6 +398,7 @@ static void test_noise(void)
 			wait.wr = nodes & rnd() & ~wait.rd;
 			wait.have = wait.wr & rnd();
 			wait.last = rnd() % HK_MAX_NODES;
+			wait_tokens(&wait);
 		} else {
 			dir.busy = 0;
 		}
@@ -365,7 +420,8 @@ static void test_noise(void)
 		      !(dir.sharers & hk_node_bit(dir.owner));
 		for (i = 0; i < out.nr; i++)
 			ok &= out.msg[i].to && !(out.msg[i].to & 1) &&
-			      out.msg[i].acks <= HK_MAX_NODES - 2 &&
+			      !(out.msg[i].acks & 1) &&
+			      tokens_right(&out.msg[i]) &&
 			      !(out.msg[i].to & hk_node_bit(out.msg[i].req));
 	}
 	tap_ok(ok && taken > 1000, "a million messages at random");

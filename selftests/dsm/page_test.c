@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Page state machine: every cell of the table, each message that a faulty peer
- * could send, counting of ACKs
+ * could send, ACKs and tokens
  *
  * The expectations are written down a second time here, from the protocol
  * description rather than from the table.
@@ -17,7 +17,16 @@
 #define SELF	2
 #define REQ	3
 #define PEER	4
-#define ALL	(HK_MAX_NODES - 2)
+#define N(_n)	hk_node_bit(_n)
+/* Whom @_req may have to wait for at most */
+#define ALL(_req)	(~(hk_node_bit(HK_NODE_NONE) | hk_node_bit(_req)))
+
+/* Tokens: of this node's own request, and of the one that a recall is for */
+#define OWN_DATA	0x11111111
+#define OWN_ACK		0x22222222
+#define REQ_DATA	0x33333333
+#define REQ_ACK		0x44444444
+#define OLD		0x55555555
 
 struct page_case {
 	const char *name;
@@ -28,8 +37,9 @@ struct page_case {
 	struct {
 		u16 from;		/* 0: HOME */
 		u16 req;
-		u16 acks;
 		u8 flags;
+		u32 token;		/* 0: the right one */
+		u64 acks;
 	} msg;
 	u8 next;
 	struct hk_page_ctx ctx_next;
@@ -43,7 +53,8 @@ struct page_case {
 #define NO_DONE		HK_DMSG_F_NO_DONE
 #define RECALL(_t, _acks) \
 	{ .recall_req = REQ, .recall_acks = (_acks), \
-	  .recall_type = HK_DMSG_##_t }
+	  .recall_type = HK_DMSG_##_t, \
+	  .recall_token = HK_DMSG_##_t == HK_DMSG_INV ? REQ_ACK : REQ_DATA }
 
 static const struct page_case cases[] = {
 	/* faults that ask home */
@@ -117,8 +128,8 @@ static const struct page_case cases[] = {
 	{ "INV of the owner", ST(OWNED), EV(INV), .msg = { .req = REQ },
 	  TO(OWNED_TAKE), .ctx_next = RECALL(INV, 0), .out = "| TAKE" },
 	{ "FWD_X to an owner", ST(OWNED), EV(FWD_X),
-	  .msg = { .req = REQ, .acks = 2 }, TO(OWNED_TAKE),
-	  .ctx_next = RECALL(FWD_X, 2), .out = "| TAKE" },
+	  .msg = { .req = REQ, .acks = N(4) | N(5) }, TO(OWNED_TAKE),
+	  .ctx_next = RECALL(FWD_X, N(4) | N(5)), .out = "| TAKE" },
 	{ "FWD_X to a writer", ST(EXCLUSIVE), EV(FWD_X),
 	  .msg = { .req = REQ }, TO(EXCLUSIVE_TAKE),
 	  .ctx_next = RECALL(FWD_X, 0), .out = "| TAKE" },
@@ -129,22 +140,22 @@ static const struct page_case cases[] = {
 	  .msg = { .req = REQ }, TO(OWNED_WR_TAKE),
 	  .ctx_next = RECALL(INV, 0), .out = "| TAKE" },
 	{ "FWD_X to an owner that wants to write", ST(OWNED_WR), EV(FWD_X),
-	  .msg = { .req = REQ, .acks = ALL }, TO(OWNED_WR_TAKE),
-	  .ctx_next = RECALL(FWD_X, ALL), .out = "| TAKE" },
+	  .msg = { .req = REQ, .acks = ALL(REQ) }, TO(OWNED_WR_TAKE),
+	  .ctx_next = RECALL(FWD_X, ALL(REQ)), .out = "| TAKE" },
 	{ "sharer taken", ST(SHARED_TAKE), .ctx = RECALL(INV, 0), EV(TAKEN),
 	  TO(INVALID), .out = "ACK>3 | WAKE | FREE" },
 	{ "owner taken for a sharer", ST(OWNED_TAKE), .ctx = RECALL(INV, 0),
 	  EV(TAKEN), TO(INVALID), .out = "ACK>3 | WAKE | FREE" },
-	{ "owner taken", ST(OWNED_TAKE), .ctx = RECALL(FWD_X, 2), EV(TAKEN),
-	  TO(INVALID), .out = "DATA_X>3 acks 2 | WAKE | FREE" },
+	{ "owner taken", ST(OWNED_TAKE), .ctx = RECALL(FWD_X, N(4) | N(63)),
+	  EV(TAKEN), TO(INVALID), .out = "DATA_X>3 acks 4+63 | WAKE | FREE" },
 	{ "writer taken", ST(EXCLUSIVE_TAKE), .ctx = RECALL(FWD_X, 0),
 	  EV(TAKEN), TO(INVALID), .out = "DATA_X>3 | WAKE | FREE" },
 	{ "home taken, nobody else", .self = HOME, ST(EXCLUSIVE_TAKE),
 	  .ctx = RECALL(FWD_X, 0), EV(TAKEN), TO(INVALID),
 	  .out = "DATA_X>3 NO_DONE, DONE>1 req 3 | WAKE | FREE" },
 	{ "home taken, sharers left: the requester says DONE", .self = HOME,
-	  ST(OWNED_TAKE), .ctx = RECALL(FWD_X, 1), EV(TAKEN), TO(INVALID),
-	  .out = "DATA_X>3 acks 1 | WAKE | FREE" },
+	  ST(OWNED_TAKE), .ctx = RECALL(FWD_X, N(4)), EV(TAKEN), TO(INVALID),
+	  .out = "DATA_X>3 acks 4 | WAKE | FREE" },
 	{ "home taken as a sharer", .self = HOME, ST(SHARED_TAKE),
 	  .ctx = RECALL(INV, 0), EV(TAKEN), TO(INVALID),
 	  .out = "ACK>3 | WAKE | FREE" },
@@ -152,8 +163,8 @@ static const struct page_case cases[] = {
 	  .ctx = RECALL(INV, 0), EV(TAKEN), TO(INVALID_WR),
 	  .out = "ACK>3 | WAKE | FREE" },
 	{ "owner taken, own request goes on", ST(OWNED_WR_TAKE),
-	  .ctx = RECALL(FWD_X, 3), EV(TAKEN), TO(INVALID_WR),
-	  .out = "DATA_X>3 acks 3 | WAKE | FREE" },
+	  .ctx = RECALL(FWD_X, ALL(REQ)), EV(TAKEN), TO(INVALID_WR),
+	  .out = "DATA_X>3 acks 1-2+4-63 | WAKE | FREE" },
 
 	/* replies to a read */
 	{ "read copy", ST(INVALID_RD), EV(DATA_S), .msg = { .from = PEER },
@@ -177,44 +188,49 @@ static const struct page_case cases[] = {
 	  .msg = { .flags = NO_DONE }, TO(EXCLUSIVE),
 	  .out = "| INSTALL | WAKE" },
 	{ "page, ACKs missing: not to be used", ST(INVALID_WR), EV(DATA_X),
-	  .msg = { .from = PEER, .acks = 2 }, TO(INVALID_WR),
-	  .ctx_next = { .replied = 1, .acks_want = 2 }, .out = "| INSTALL" },
-	{ "page, some ACKs came before", ST(INVALID_WR),
-	  .ctx = { .acks_got = 1 }, EV(DATA_X),
-	  .msg = { .from = PEER, .acks = 2 }, TO(INVALID_WR),
-	  .ctx_next = { .replied = 1, .acks_got = 1, .acks_want = 2 },
+	  .msg = { .from = PEER, .acks = N(3) | N(63) }, TO(INVALID_WR),
+	  .ctx_next = { .replied = 1, .acks = N(3) | N(63) },
 	  .out = "| INSTALL" },
+	{ "page, some ACKs came before", ST(INVALID_WR),
+	  .ctx = { .acks = N(5) }, EV(DATA_X),
+	  .msg = { .from = PEER, .acks = N(1) | N(5) }, TO(INVALID_WR),
+	  .ctx_next = { .replied = 1, .acks = N(1) }, .out = "| INSTALL" },
 	{ "page, all ACKs came before", ST(INVALID_WR),
-	  .ctx = { .acks_got = 2 }, EV(DATA_X),
-	  .msg = { .from = PEER, .acks = 2 }, TO(EXCLUSIVE),
+	  .ctx = { .acks = N(3) | N(5) }, EV(DATA_X),
+	  .msg = { .from = PEER, .acks = N(3) | N(5) }, TO(EXCLUSIVE),
+	  .out = "DONE>1 req 2 | INSTALL | WAKE" },
+	{ "page, all ACKs of all", ST(INVALID_WR),
+	  .ctx = { .acks = ALL(SELF) }, EV(DATA_X),
+	  .msg = { .from = PEER, .acks = ALL(SELF) }, TO(EXCLUSIVE),
 	  .out = "DONE>1 req 2 | INSTALL | WAKE" },
 	{ "ACK before the page", ST(INVALID_WR), EV(ACK),
 	  .msg = { .from = PEER }, TO(INVALID_WR),
-	  .ctx_next = { .acks_got = 1 }, .out = "" },
+	  .ctx_next = { .acks = N(PEER) }, .out = "" },
+	{ "second ACK before the page", ST(INVALID_WR),
+	  .ctx = { .acks = N(63) }, EV(ACK), .msg = { .from = PEER },
+	  TO(INVALID_WR), .ctx_next = { .acks = N(PEER) | N(63) }, .out = "" },
 	{ "ACK, not the last", ST(INVALID_WR),
-	  .ctx = { .replied = 1, .acks_want = 3, .acks_got = 1 }, EV(ACK),
+	  .ctx = { .replied = 1, .acks = N(PEER) | N(63) }, EV(ACK),
 	  .msg = { .from = PEER }, TO(INVALID_WR),
-	  .ctx_next = { .replied = 1, .acks_want = 3, .acks_got = 2 },
-	  .out = "" },
-	{ "last ACK", ST(INVALID_WR),
-	  .ctx = { .replied = 1, .acks_want = ALL, .acks_got = ALL - 1 },
-	  EV(ACK), .msg = { .from = PEER }, TO(EXCLUSIVE),
+	  .ctx_next = { .replied = 1, .acks = N(63) }, .out = "" },
+	{ "last ACK", ST(INVALID_WR), .ctx = { .replied = 1, .acks = N(63) },
+	  EV(ACK), .msg = { .from = 63 }, TO(EXCLUSIVE),
 	  .out = "DONE>1 req 2 | WAKE" },
-	{ "sharer upgraded", ST(SHARED_WR), .ctx = { .acks_got = 1 },
-	  EV(GRANT_X), .msg = { .acks = 1, .flags = HAVE }, TO(EXCLUSIVE),
-	  .out = "DONE>1 req 2 | WAKE" },
+	{ "sharer upgraded", ST(SHARED_WR), .ctx = { .acks = N(PEER) },
+	  EV(GRANT_X), .msg = { .acks = N(PEER), .flags = HAVE },
+	  TO(EXCLUSIVE), .out = "DONE>1 req 2 | WAKE" },
 	{ "sharer granted, ACKs missing", ST(SHARED_WR), EV(GRANT_X),
-	  .msg = { .acks = 2, .flags = HAVE }, TO(SHARED_WR),
-	  .ctx_next = { .replied = 1, .acks_want = 2 }, .out = "" },
+	  .msg = { .acks = N(3) | N(PEER), .flags = HAVE }, TO(SHARED_WR),
+	  .ctx_next = { .replied = 1, .acks = N(3) | N(PEER) }, .out = "" },
 	{ "sharer: last ACK", ST(SHARED_WR),
-	  .ctx = { .replied = 1, .acks_want = 1 }, EV(ACK),
+	  .ctx = { .replied = 1, .acks = N(PEER) }, EV(ACK),
 	  .msg = { .from = PEER }, TO(EXCLUSIVE),
 	  .out = "DONE>1 req 2 | WAKE" },
-	{ "owner upgraded", ST(OWNED_WR), .ctx = { .acks_got = 1 },
-	  EV(GRANT_X), .msg = { .acks = 1, .flags = HAVE }, TO(EXCLUSIVE),
-	  .out = "DONE>1 req 2 | WAKE" },
+	{ "owner upgraded", ST(OWNED_WR), .ctx = { .acks = N(PEER) },
+	  EV(GRANT_X), .msg = { .acks = N(PEER), .flags = HAVE },
+	  TO(EXCLUSIVE), .out = "DONE>1 req 2 | WAKE" },
 	{ "owner: last ACK", ST(OWNED_WR),
-	  .ctx = { .replied = 1, .acks_want = 1 }, EV(ACK),
+	  .ctx = { .replied = 1, .acks = N(PEER) }, EV(ACK),
 	  .msg = { .from = PEER }, TO(EXCLUSIVE),
 	  .out = "DONE>1 req 2 | WAKE" },
 	{ "owner upgraded, no other copy", ST(OWNED_WR), EV(GRANT_X),
@@ -244,12 +260,37 @@ static const struct page_case refused[] = {
 	  .msg = { .req = SELF } },
 	{ "FWD_S for this node itself", ST(OWNED), EV(FWD_S),
 	  .msg = { .req = SELF } },
-	{ "FWD_X with too many ACKs", ST(OWNED), EV(FWD_X),
-	  .msg = { .req = REQ, .acks = ALL + 1 } },
-	{ "DATA_X with too many ACKs", ST(INVALID_WR), EV(DATA_X),
-	  .msg = { .from = PEER, .acks = ALL + 1 } },
-	{ "GRANT_X with too many ACKs", ST(SHARED_WR), EV(GRANT_X),
-	  .msg = { .acks = ALL + 1, .flags = HAVE } },
+	{ "FWD_X with an ACK of the requester", ST(OWNED), EV(FWD_X),
+	  .msg = { .req = REQ, .acks = N(REQ) | N(PEER) } },
+	{ "FWD_X with an ACK of nobody", ST(OWNED), EV(FWD_X),
+	  .msg = { .req = REQ, .acks = N(0) | N(PEER) } },
+	{ "FWD_S with an ACK", ST(OWNED), EV(FWD_S),
+	  .msg = { .req = REQ, .acks = N(PEER) } },
+	{ "INV with an ACK", ST(SHARED), EV(INV),
+	  .msg = { .req = REQ, .acks = N(PEER) } },
+	{ "DATA_X with an ACK of this node itself", ST(INVALID_WR), EV(DATA_X),
+	  .msg = { .from = PEER, .acks = N(SELF) } },
+	{ "DATA_X with an ACK of nobody", ST(INVALID_WR), EV(DATA_X),
+	  .msg = { .from = PEER, .acks = N(0) } },
+	{ "GRANT_X with an ACK of this node itself", ST(SHARED_WR), EV(GRANT_X),
+	  .msg = { .acks = N(SELF), .flags = HAVE } },
+	{ "DATA_S without the token", ST(INVALID_RD), EV(DATA_S),
+	  .msg = { .from = PEER, .token = OLD } },
+	{ "DATA_X without the token", ST(INVALID_WR), EV(DATA_X),
+	  .msg = { .from = PEER, .token = OLD } },
+	{ "DATA_X with the token for ACKs", ST(INVALID_WR), EV(DATA_X),
+	  .msg = { .from = PEER, .token = OWN_ACK } },
+	{ "GRANT_X without the token", ST(INVALID_WR), EV(GRANT_X),
+	  .msg = { .token = OLD } },
+	{ "LOST without the token", ST(INVALID_WR), EV(LOST),
+	  .msg = { .token = OLD } },
+	{ "ACK without the token", ST(INVALID_WR), EV(ACK),
+	  .msg = { .from = PEER, .token = OLD } },
+	{ "ACK with the token for data", ST(SHARED_WR), EV(ACK),
+	  .msg = { .from = PEER, .token = OWN_DATA } },
+	{ "ACK behind the reply without the token", ST(OWNED_WR),
+	  .ctx = { .replied = 1, .acks = N(PEER) }, EV(ACK),
+	  .msg = { .from = PEER, .token = OLD } },
 	{ "message from a node that cannot be", ST(INVALID_RD), EV(DATA_S),
 	  .msg = { .from = HK_MAX_NODES } },
 	{ "DATA_S from this node itself", ST(INVALID_RD), EV(DATA_S),
@@ -259,11 +300,11 @@ static const struct page_case refused[] = {
 	{ "NO_DONE from others than home", ST(INVALID_RD), EV(DATA_S),
 	  .msg = { .from = PEER, .flags = NO_DONE } },
 	{ "NO_DONE with ACKs missing", ST(INVALID_WR), EV(DATA_X),
-	  .msg = { .acks = 1, .flags = NO_DONE } },
+	  .msg = { .acks = N(PEER), .flags = NO_DONE } },
 	{ "DATA_S with ACKs", ST(INVALID_RD), EV(DATA_S),
-	  .msg = { .from = PEER, .acks = 1 } },
+	  .msg = { .from = PEER, .acks = N(REQ) } },
 	{ "reader granted with ACKs", ST(INVALID_RD), EV(GRANT_X),
-	  .msg = { .acks = 1 } },
+	  .msg = { .acks = N(PEER) } },
 	{ "reader granted a copy that it has not got", ST(INVALID_RD),
 	  EV(GRANT_X), .msg = { .flags = HAVE | NO_DONE } },
 	{ "writer granted a copy that it has not got", ST(INVALID_WR),
@@ -275,37 +316,43 @@ static const struct page_case refused[] = {
 	{ "data for a sharer that has it", ST(SHARED_WR), EV(DATA_X),
 	  .msg = { .from = PEER } },
 	{ "second reply", ST(INVALID_WR),
-	  .ctx = { .replied = 1, .acks_want = 1 }, EV(DATA_X),
-	  .msg = { .from = PEER, .acks = 1 } },
-	{ "second grant", ST(SHARED_WR), .ctx = { .replied = 1, .acks_want = 1 },
-	  EV(GRANT_X), .msg = { .acks = 1, .flags = HAVE } },
-	{ "more ACKs came than the reply asks for", ST(INVALID_WR),
-	  .ctx = { .acks_got = 2 }, EV(DATA_X),
-	  .msg = { .from = PEER, .acks = 1 } },
-	{ "more ACKs than nodes", ST(INVALID_WR), .ctx = { .acks_got = ALL },
-	  EV(ACK), .msg = { .from = PEER } },
+	  .ctx = { .replied = 1, .acks = N(REQ) }, EV(DATA_X),
+	  .msg = { .from = PEER, .acks = N(REQ) } },
+	{ "second grant", ST(SHARED_WR), .ctx = { .replied = 1, .acks = N(REQ) },
+	  EV(GRANT_X), .msg = { .acks = N(REQ), .flags = HAVE } },
+	{ "reply that does not name one whose ACK came", ST(INVALID_WR),
+	  .ctx = { .acks = N(REQ) | N(63) }, EV(DATA_X),
+	  .msg = { .from = PEER, .acks = N(63) } },
+	{ "grant that names others than those whose ACKs came", ST(SHARED_WR),
+	  .ctx = { .acks = N(REQ) }, EV(GRANT_X),
+	  .msg = { .acks = N(63), .flags = HAVE } },
+	{ "two ACKs of one node before the reply", ST(INVALID_WR),
+	  .ctx = { .acks = N(PEER) }, EV(ACK), .msg = { .from = PEER } },
+	{ "two ACKs of one node behind the reply", ST(INVALID_WR),
+	  .ctx = { .replied = 1, .acks = N(REQ) }, EV(ACK),
+	  .msg = { .from = PEER } },
 	{ "INV after the reply to our own request", ST(SHARED_WR),
-	  .ctx = { .replied = 1, .acks_want = 1 }, EV(INV),
+	  .ctx = { .replied = 1, .acks = N(PEER) }, EV(INV),
 	  .msg = { .req = REQ } },
 	{ "INV after an ACK for our own request", ST(SHARED_WR),
-	  .ctx = { .acks_got = 1 }, EV(INV), .msg = { .req = REQ } },
+	  .ctx = { .acks = N(PEER) }, EV(INV), .msg = { .req = REQ } },
 	{ "INV after data", ST(INVALID_WR),
-	  .ctx = { .replied = 1, .acks_want = 1 }, EV(INV),
+	  .ctx = { .replied = 1, .acks = N(PEER) }, EV(INV),
 	  .msg = { .req = REQ } },
 	{ "FWD_S after the reply to our own request", ST(OWNED_WR),
-	  .ctx = { .replied = 1, .acks_want = 1 }, EV(FWD_S),
+	  .ctx = { .replied = 1, .acks = N(PEER) }, EV(FWD_S),
 	  .msg = { .req = REQ } },
 	{ "FWD_X after the reply to our own request", ST(OWNED_WR),
-	  .ctx = { .replied = 1, .acks_want = 1 }, EV(FWD_X),
+	  .ctx = { .replied = 1, .acks = N(PEER) }, EV(FWD_X),
 	  .msg = { .req = REQ } },
 	{ "LOST not from home", ST(INVALID_RD), EV(LOST),
 	  .msg = { .from = PEER } },
-	{ "LOST with ACKs", ST(INVALID_RD), EV(LOST), .msg = { .acks = 1 } },
+	{ "LOST with ACKs", ST(INVALID_RD), EV(LOST), .msg = { .acks = N(PEER) } },
 	{ "LOST with a flag", ST(INVALID_WR), EV(LOST),
 	  .msg = { .flags = NO_DONE } },
 	{ "LOST after data", ST(INVALID_WR),
-	  .ctx = { .replied = 1, .acks_want = 1 }, EV(LOST) },
-	{ "LOST after an ACK", ST(INVALID_WR), .ctx = { .acks_got = 1 },
+	  .ctx = { .replied = 1, .acks = N(PEER) }, EV(LOST) },
+	{ "LOST after an ACK", ST(INVALID_WR), .ctx = { .acks = N(PEER) },
 	  EV(LOST) },
 	{ "state that cannot be", .state = HK_PG_NR, EV(READ) },
 	{ "event that cannot be", ST(INVALID), .ev = HK_EV_NR },
@@ -321,9 +368,60 @@ static u8 type_of(u8 ev)
 	return HK_DMSG_NONE;
 }
 
+static bool asks(u8 state)
+{
+	return state == HK_PG_INVALID_RD || state == HK_PG_INVALID_WR ||
+	       state == HK_PG_SHARED_WR || state == HK_PG_OWNED_WR ||
+	       state == HK_PG_SHARED_WR_TAKE || state == HK_PG_OWNED_WR_TAKE;
+}
+
+/* What is remembered of a request of this node's own */
+static struct hk_page_ctx with_tokens(struct hk_page_ctx ctx, u8 state)
+{
+	if (asks(state)) {
+		ctx.tokens.data = OWN_DATA;
+		if (state != HK_PG_INVALID_RD)
+			ctx.tokens.ack = OWN_ACK;
+	}
+	return ctx;
+}
+
+/* The tokens that go with a message: of the node's own request, or of another's */
+static struct hk_tokens tokens_of(u8 type, bool own)
+{
+	u32 data = own ? OWN_DATA : REQ_DATA, ack = own ? OWN_ACK : REQ_ACK;
+	struct hk_tokens none = { 0 };
+
+	switch ((enum hk_dmsg_type)type) {
+	case HK_DMSG_GET_X:
+		return (struct hk_tokens){ data, ack };
+	case HK_DMSG_INV:
+	case HK_DMSG_ACK:
+		return (struct hk_tokens){ 0, ack };
+	case HK_DMSG_GET_S:
+	case HK_DMSG_FWD_S:
+	case HK_DMSG_FWD_X:
+	case HK_DMSG_DATA_S:
+	case HK_DMSG_DATA_X:
+	case HK_DMSG_GRANT_X:
+	case HK_DMSG_LOST:
+		return (struct hk_tokens){ data, 0 };
+	case HK_DMSG_DONE:
+	case HK_DMSG_NONE:
+	case HK_DMSG_NR:
+		break;
+	}
+	return none;
+}
+
+static bool recalls(u8 ev)
+{
+	return ev == HK_EV_FWD_S || ev == HK_EV_FWD_X || ev == HK_EV_INV;
+}
+
 static struct hk_dmsg msg_of(const struct page_case *c, u16 self)
 {
-	return (struct hk_dmsg){
+	struct hk_dmsg m = {
 		.gfn = GFN,
 		.to = hk_node_bit(self),
 		.from = c->msg.from ? c->msg.from : HOME,
@@ -332,23 +430,42 @@ static struct hk_dmsg msg_of(const struct page_case *c, u16 self)
 		.type = type_of(c->ev),
 		.flags = c->msg.flags,
 	};
+
+	m.tokens = tokens_of(m.type, !recalls(c->ev));
+	if (c->msg.token && c->ev == HK_EV_ACK)
+		m.tokens.ack = c->msg.token;
+	else if (c->msg.token)
+		m.tokens.data = c->msg.token;
+	return m;
+}
+
+static bool tokens_equal(struct hk_tokens a, struct hk_tokens b)
+{
+	return a.data == b.data && a.ack == b.ack;
 }
 
 /* Run @c; @err: what to expect. True when all came as expected */
 static bool run(const struct page_case *c, int err)
 {
 	u16 self = c->self ? c->self : SELF;
-	struct hk_page_where w = { .gfn = GFN, .self = self, .home = HOME };
+	struct hk_page_where w = { .gfn = GFN, .self = self, .home = HOME,
+				   .tokens = { OWN_DATA, OWN_ACK } };
 	const struct hk_dmsg msg = msg_of(c, self);
-	struct hk_page_ctx ctx = c->ctx;
-	struct hk_page_ctx ctx_want = err ? c->ctx : c->ctx_next;
 	u8 state = c->state, want = err ? c->state : c->next;
+	const struct hk_page_ctx ctx_old = with_tokens(c->ctx, state);
+	const struct hk_page_ctx ctx_want =
+		err ? ctx_old : with_tokens(c->ctx_next, want);
+	struct hk_page_ctx ctx = ctx_old;
 	const char *out_want = err ? "" : c->out;
 	struct hk_out out = { 0 };
 	char buf[256];
 	unsigned int i;
+	bool own;
 	int ret;
 
+	/* later events have nothing to do with these */
+	if (c->ev != HK_EV_READ && c->ev != HK_EV_WRITE)
+		w.tokens = (struct hk_tokens){ OLD, OLD };
 	ret = hk_page_step(&w, &state, &ctx, c->ev, msg.type ? &msg : NULL,
 			   &out);
 	show_out(&out, buf, sizeof(buf));
@@ -357,6 +474,18 @@ static bool run(const struct page_case *c, int err)
 		for (i = 0; i < out.nr; i++)
 			if (out.msg[i].gfn != GFN || out.msg[i].from != self)
 				return false;
+		for (i = 0; i < out.nr; i++) {
+			own = out.msg[i].type == HK_DMSG_GET_S ||
+			      out.msg[i].type == HK_DMSG_GET_X;
+			if (!tokens_equal(out.msg[i].tokens,
+					  tokens_of(out.msg[i].type, own))) {
+				tap_diag("%s with tokens %x %x",
+					 hk_dmsg_name(out.msg[i].type),
+					 out.msg[i].tokens.data,
+					 out.msg[i].tokens.ack);
+				return false;
+			}
+		}
 		return true;
 	}
 	tap_diag("%s %s: returns %d, %s \"%s\", expected %d, %s \"%s\"%s",
@@ -431,7 +560,7 @@ static void test_empty_cells(void)
 					.msg = {
 						.from = froms[i & 1],
 						.req = reqs[i >> 1 & 1],
-						.acks = i >> 2 & 1,
+						.acks = i & 4 ? N(REQ) : 0,
 						.flags = i >> 3,
 					},
 				};
@@ -548,20 +677,25 @@ static void test_noise(void)
 			.gfn = GFN,
 			.from = rnd() & 1 ? HOME : rnd() % (HK_MAX_NODES + 2),
 			.req = rnd() % (HK_MAX_NODES + 2),
-			.acks = rnd() & 1 ? 0 : rnd() % 70,
+			.acks = rnd() & 1 ? 0 : rnd() & rnd(),
 			.type = rnd() & 7 ? type_of(ev) : rnd() % 256,
 			.flags = rnd() & 1 ? 0 : rnd() % 256,
+			.tokens = { rnd(), rnd() },
 		};
 		struct hk_out out = { 0 };
+		bool token;
 		int ret;
 
 		if (state == HK_PG_INVALID_WR || state == HK_PG_SHARED_WR ||
 		    state == HK_PG_OWNED_WR) {
-			ctx.acks_got = rnd() & 1 ? 0 : rnd() % (ALL + 1);
-			ctx.replied = rnd() & 1 && ctx.acks_got < ALL;
-			if (ctx.replied)
-				ctx.acks_want = ctx.acks_got + 1;
+			ctx.acks = rnd() & 1 ? 0 : rnd() & ALL(w.self);
+			ctx.replied = rnd() & 1 && ctx.acks;
 		}
+		ctx = with_tokens(ctx, state);
+		if (rnd() & 3)
+			msg.tokens = ctx.tokens;
+		token = ev == HK_EV_ACK ? msg.tokens.ack == ctx.tokens.ack :
+		       recalls(ev) || msg.tokens.data == ctx.tokens.data;
 		ctx_old = ctx;
 		ret = hk_page_step(&w, &state, &ctx, ev, &msg, &out);
 		if (ret) {
@@ -571,13 +705,14 @@ static void test_noise(void)
 		}
 		taken++;
 		ok &= state < HK_PG_NR && out.nr <= 2 &&
-		      ctx.acks_got <= ALL && ctx.acks_want <= ALL &&
+		      (token || ev < HK_EV_FWD_S || ev > HK_EV_LOST) &&
+		      !(ctx.acks & ~ALL(w.self)) &&
 		      (!hk_page_stable(state) ||
 		       !memcmp(&ctx, &zero, sizeof(ctx)));
 		for (i = 0; i < out.nr; i++)
 			ok &= out.msg[i].to && !(out.msg[i].to & 1) &&
 			      !(out.msg[i].to & (out.msg[i].to - 1)) &&
-			      out.msg[i].acks <= ALL;
+			      !(out.msg[i].acks & (out.msg[i].to | 1));
 	}
 	tap_ok(ok && taken > 1000, "a million events at random");
 }

@@ -359,9 +359,10 @@ static void test_settle(void)
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct hk_page_ctx ctx = {
-			.acks_want = 3, .acks_got = 2,
+			.acks = hk_node_bit(3), .tokens = { 7, 8 },
 			.replied = cases[i].replied,
 			.recall_req = 3, .recall_type = HK_DMSG_INV,
+			.recall_token = 9,
 		};
 
 		state = cases[i].from;

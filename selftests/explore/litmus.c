@@ -167,6 +167,7 @@ static const char *deliver(struct world *w, u16 from, u16 to)
 		.gfn = cell.page, .to = hk_node_bit(to), .from = from,
 		.req = cell.req, .acks = cell.acks, .type = cell.type,
 		.flags = cell.flags,
+		.tokens = tokens_msg(cell.type, from, to, cell.req),
 	};
 	int ev = hk_page_event_of(cell.type);
 	struct hk_out out = { 0 };
@@ -182,6 +183,8 @@ static const char *deliver(struct world *w, u16 from, u16 to)
 	for (i = 0; i < out.nr; i++) {
 		const struct hk_dmsg *m = &out.msg[i];
 
+		if (!tokens_right(m))
+			return "message with tokens that are not its request's";
 		for (node = 1; node <= nodes; node++) {
 			if (!(m->to & hk_node_bit(node)))
 				continue;
@@ -214,6 +217,7 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 {
 	const struct hk_page_where where = {
 		.gfn = page, .self = self, .home = home_of(page),
+		.tokens = tokens_get(self, true),
 	};
 	struct node_page *np = &w->np[page][self];
 	struct hk_out out = { 0 };
@@ -225,6 +229,8 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 	for (i = 0; i < out.nr; i++) {
 		const struct hk_dmsg *m = &out.msg[i];
 
+		if (!tokens_right(m))
+			return "message with tokens that are not its request's";
 		/* all go to one node */
 		to = __builtin_ctzll(m->to);
 		if (w->qlen[self][to] >= QUEUE_MAX)
@@ -428,10 +434,11 @@ static u8 *pack_page(const struct world *w, u8 page, u8 *b)
 		*b++ = np->state | np->copy << 4;
 		if (hk_page_stable(np->state))
 			continue;
-		*b++ = np->ctx.acks_got | np->ctx.acks_want << 2 |
-		       np->ctx.replied << 4 | np->ctx.no_done << 5;
-		*b++ = np->ctx.recall_req | np->ctx.recall_acks << 3 |
-		       (np->ctx.recall_type ? np->ctx.recall_type - 2 : 0) << 5;
+		*b++ = np->ctx.acks >> 1 | np->ctx.replied << 4 |
+		       np->ctx.no_done << 5;
+		*b++ = np->ctx.recall_req | np->ctx.recall_type << 3;
+		if (np->ctx.recall_type == HK_DMSG_FWD_X)
+			*b++ = np->ctx.recall_acks;
 	}
 	return b;
 }
@@ -457,8 +464,10 @@ unsigned int world_pack(const struct world *w, u8 *buf)
 				const struct cell *q = &w->q[i][j][k];
 
 				*b++ = q->type << 3 | q->req;
-				*b++ = q->acks | q->flags << 2 | q->copy << 4 |
-				       q->page << 6;
+				*b++ = q->flags | q->copy << 2 | q->page << 4 |
+				       !!q->acks << 5;
+				if (q->acks)
+					*b++ = q->acks;
 			}
 			*b++ = 0;
 		}
@@ -480,6 +489,7 @@ static const u8 *unpack_page(struct world *w, u8 page, const u8 *b)
 	wait->have = b[2] >> 4 << 1;
 	wait->last = b[3];
 	b += 4;
+	tokens_wait(wait, nodes);
 	for (i = 1; i <= nodes; i++) {
 		struct node_page *np = &w->np[page][i];
 
@@ -487,14 +497,15 @@ static const u8 *unpack_page(struct world *w, u8 page, const u8 *b)
 		np->copy = *b++ >> 4;
 		if (hk_page_stable(np->state))
 			continue;
-		np->ctx.acks_got = b[0] & 3;
-		np->ctx.acks_want = b[0] >> 2 & 3;
+		np->ctx.acks = (b[0] & 15) << 1;
 		np->ctx.replied = b[0] >> 4 & 1;
 		np->ctx.no_done = b[0] >> 5;
 		np->ctx.recall_req = b[1] & 7;
-		np->ctx.recall_acks = b[1] >> 3 & 3;
-		np->ctx.recall_type = b[1] >> 5 ? (b[1] >> 5) + 2 : 0;
+		np->ctx.recall_type = b[1] >> 3;
 		b += 2;
+		if (np->ctx.recall_type == HK_DMSG_FWD_X)
+			np->ctx.recall_acks = *b++;
+		tokens_ctx(&np->ctx, np->state, i);
 	}
 	return b;
 }
@@ -522,12 +533,18 @@ void world_unpack(struct world *w, const u8 *b)
 		for (j = 1; j <= nodes; j++) {
 			if (i == j)
 				continue;
-			for (; *b; b += 2)
-				w->q[i][j][w->qlen[i][j]++] = (struct cell){
+			while (*b) {
+				struct cell *q = &w->q[i][j][w->qlen[i][j]++];
+
+				*q = (struct cell){
 					.type = b[0] >> 3, .req = b[0] & 7,
-					.acks = b[1] & 3, .flags = b[1] >> 2 & 3,
-					.copy = b[1] >> 4 & 3, .page = b[1] >> 6,
+					.flags = b[1] & 3, .copy = b[1] >> 2 & 3,
+					.page = b[1] >> 4 & 1,
 				};
+				b += 2;
+				if (b[-1] >> 5)
+					q->acks = *b++;
+			}
 			b++;
 		}
 	}

@@ -8,6 +8,7 @@
 
 #include "../../dsm/directory.h"
 #include "../../dsm/page.h"
+#include "tokens.h"
 
 #define NODES_MAX	4
 #define PAGES		2

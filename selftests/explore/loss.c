@@ -82,6 +82,8 @@ static const char *queue_out(struct world *w, u8 self, const struct hk_out *out)
 			return "message to nobody, or in another's name";
 		if (m->to & ~w->n[self].rec.members)
 			return "message to a node that is no member";
+		if (!tokens_right(m))
+			return "message with tokens that are not its request's";
 		if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X) {
 			cell.val = w->n[self].copy;
 			if (cell.val == VAL_NONE)
@@ -115,7 +117,9 @@ static const char *page_event(struct world *w, u8 self, u8 home,
 			      enum hk_page_event ev, const struct hk_dmsg *msg,
 			      u8 val, bool mute)
 {
-	const struct hk_page_where where = { .self = self, .home = home };
+	const struct hk_page_where where = {
+		.self = self, .home = home, .tokens = tokens_get(self, true),
+	};
 	struct node *n = &w->n[self];
 	struct hk_out out = { 0 };
 
@@ -173,6 +177,7 @@ static const char *page_msg(struct world *w, u8 from, u8 to,
 		.from = from,
 		.req = cell->req,
 		.acks = cell->acks,
+		.tokens = tokens_msg(cell->type, from, to, cell->req),
 		.type = cell->type,
 		.flags = cell->flags,
 	};
@@ -193,6 +198,7 @@ static const char *absorb(struct world *w, u8 from, u8 to,
 		.from = from,
 		.req = cell->req,
 		.acks = cell->acks,
+		.tokens = tokens_msg(cell->type, from, to, cell->req),
 		.type = cell->type,
 		.flags = cell->flags,
 	};
@@ -671,13 +677,17 @@ bool world_quiet(const struct world *w)
 	return true;
 }
 
-static const char *check_node(const struct node *n)
+static const char *check_node(const struct node *n, u16 self)
 {
 	static const struct hk_page_ctx zero;
 	bool replied = n->state == HK_PG_INVALID_WR && n->ctx.replied;
 
 	if (hk_page_stable(n->state) && memcmp(&n->ctx, &zero, sizeof(zero)))
 		return "context left over in a stable state";
+	if (!tokens_ctx_right(&n->ctx, n->state, self))
+		return "a node remembers tokens that are not its request's";
+	if (!tokens_wait_right(&n->wait, cfg.nodes))
+		return "home has other tokens than those of who waits";
 	if (!!n->copy != (state_mapped_r(n->state) || replied))
 		return "memory kept without a use, or missing";
 	if (state_mapped_r(n->state) && n->copy != VAL_CURRENT)
@@ -741,7 +751,7 @@ const char *world_check(const struct world *w)
 	for (i = 1; i <= cfg.nodes; i++) {
 		if (!lives(w, i))
 			continue;
-		bad = check_node(&w->n[i]);
+		bad = check_node(&w->n[i], i);
 		if (bad)
 			return bad;
 		readers += state_mapped_r(w->n[i].state);

@@ -7,6 +7,7 @@
 #define HK_EXPLORE_LOSS_H
 
 #include "../../dsm/recover.h"
+#include "tokens.h"
 
 #define NODES_MAX	4
 #define EPOCHS_MAX	3	/* the first one, and one for each loss */

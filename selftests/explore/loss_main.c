@@ -47,8 +47,7 @@ static void cell_print(const struct cell *c)
 		printf("%s", hk_dmsg_name(c->type));
 		if (c->req)
 			printf(" req %u", c->req);
-		if (c->acks)
-			printf(" acks %u", c->acks);
+		set_print("acks", c->acks);
 		if (c->flags & HK_DMSG_F_HAVE)
 			printf(" HAVE");
 		if (c->flags & HK_DMSG_F_NO_DONE)
@@ -69,10 +68,9 @@ static void node_print(const struct world *w, u8 i)
 	       hk_recover_step_name(n->rec.step));
 	set_print("marks of", n->rec.marks);
 	printf("; %s", hk_page_state_name(n->state));
-	if (n->ctx.replied || n->ctx.acks_got)
-		printf("(%s, %u of %u acks)",
-		       n->ctx.replied ? "replied" : "no reply",
-		       n->ctx.acks_got, n->ctx.acks_want);
+	if (n->ctx.replied)
+		printf("(replied)");
+	set_print(n->ctx.replied ? "(acks missing)" : "(acks)", n->ctx.acks);
 	if (n->copy == VAL_STALE)
 		printf("(OLD value)");
 	if (n->asleep)

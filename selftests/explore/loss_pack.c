@@ -86,7 +86,7 @@ static void code_set(struct coder *c, u64 *set)
 	bits(c, out, cfg.nodes);
 }
 
-static void code_page(struct coder *c, struct node *n)
+static void code_page(struct coder *c, struct node *n, u8 self)
 {
 	struct hk_page_ctx *x = &n->ctx;
 	unsigned int recall = 0;
@@ -96,15 +96,17 @@ static void code_page(struct coder *c, struct node *n)
 	code(c, n->asleep, 2);
 	if (hk_page_stable(n->state))
 		return;
-	code(c, x->acks_got, 3);
-	code(c, x->acks_want, 3);
+	code_set(c, &x->acks);
 	code(c, x->replied, 1);
 	code(c, x->no_done, 1);
 	code_node(c, x->recall_req);
-	code(c, x->recall_acks, 3);
 	recall = x->recall_type;
 	code(c, recall, 4);
 	x->recall_type = recall;
+	if (recall == HK_DMSG_FWD_X)
+		code_set(c, &x->recall_acks);
+	if (c->reads)
+		tokens_ctx(x, n->state, self);
 }
 
 static void code_home(struct coder *c, struct node *n)
@@ -125,6 +127,8 @@ static void code_home(struct coder *c, struct node *n)
 		code_set(c, &wait->rd);
 		code_set(c, &wait->wr);
 		code_set(c, &wait->have);
+		if (c->reads)
+			tokens_wait(wait, cfg.nodes);
 	}
 	there = memcmp(rd, &none, sizeof(none)) != 0;
 	if (code(c, there, 1)) {
@@ -156,13 +160,16 @@ static void code_recover(struct coder *c, const struct world *w, struct node *n,
 
 static void code_cell(struct coder *c, struct cell *cell)
 {
+	u64 acks = cell->acks;
+
 	code(c, cell->type, 4);
 	code(c, cell->epoch, 2);
 	if (cell->type == HK_RMSG_MARK || cell->type == HK_RMSG_REPORT) {
 		code(c, cell->req, 3);
 	} else if (cell->type != HK_RMSG_OWNER) {
 		code_node(c, cell->req);
-		code(c, cell->acks, 3);
+		code_set(c, &acks);
+		cell->acks = acks;
 		code(c, cell->flags, 2);
 		code(c, cell->val, 2);
 	}
@@ -202,7 +209,7 @@ static unsigned int code_world(struct coder *c, struct world *w)
 		if (!acts(w, node))
 			continue;
 		code_recover(c, w, &w->n[node], node);
-		code_page(c, &w->n[node]);
+		code_page(c, &w->n[node], node);
 		code_home(c, &w->n[node]);
 	}
 	for (i = 1; i <= cfg.nodes; i++)

@@ -108,11 +108,13 @@ static const char *queue_out(struct world *w, u8 page, u16 self,
 
 		if (m->gfn != page || m->from != self)
 			return "message with a wrong gfn or sender";
+		if (!tokens_right(m))
+			return "message with tokens that are not its request's";
 		if (!m->to || m->to & ~world_nodes())
 			return "message to nobody";
 		if ((m->to & (m->to - 1)) && m->type != HK_DMSG_INV)
 			return "message other than INV to a set of nodes";
-		if (m->req > cfg.nodes || m->acks >= cfg.nodes)
+		if (m->req > cfg.nodes || m->acks & ~world_nodes())
 			return "message with an impossible field";
 		if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X) {
 			cell.val = w->np[page][self].copy;
@@ -138,6 +140,7 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 		.gfn = page,
 		.self = self,
 		.home = home_of(page),
+		.tokens = tokens_get(self, true),
 	};
 	struct hk_out out = { 0 };
 	const char *bad;
@@ -187,6 +190,7 @@ static const char *deliver(struct world *w, u16 from, u16 to, u8 nth,
 		.from = from,
 		.req = cell.req,
 		.acks = cell.acks,
+		.tokens = tokens_msg(cell.type, from, to, cell.req),
 		.type = cell.type,
 		.flags = cell.flags,
 	};
@@ -365,7 +369,7 @@ bool world_quiet(const struct world *w)
 	return true;
 }
 
-static const char *check_node(const struct node_page *np)
+static const char *check_node(const struct node_page *np, u16 self)
 {
 	static const struct hk_page_ctx zero;
 	const struct hk_page_ctx *ctx = &np->ctx;
@@ -374,9 +378,11 @@ static const char *check_node(const struct node_page *np)
 
 	if (hk_page_stable(np->state) && memcmp(ctx, &zero, sizeof(zero)))
 		return "context left over in a stable state";
-	if (ctx->acks_got >= cfg.nodes || ctx->acks_want >= cfg.nodes ||
-	    ctx->recall_acks >= cfg.nodes || ctx->recall_req > cfg.nodes)
+	if (((ctx->acks | ctx->recall_acks) & ~world_nodes()) ||
+	    (ctx->acks & hk_node_bit(self)) || ctx->recall_req > cfg.nodes)
 		return "impossible context";
+	if (!tokens_ctx_right(ctx, np->state, self))
+		return "a node remembers tokens that are not its request's";
 	if (recall != !!ctx->recall_type)
 		return "recall in the context and not in the state, or contrary";
 	if (!!np->copy != (mapped_r(np) || replied))
@@ -455,6 +461,8 @@ static const char *check_dir(const struct world *w, u8 page)
 		return "wait sets contradict each other";
 	if (!dir->busy && !hk_dir_wait_empty(wait))
 		return "directory idle while somebody waits";
+	if (!tokens_wait_right(wait, cfg.nodes))
+		return "home has other tokens than those of who waits";
 	return NULL;
 }
 
@@ -478,7 +486,7 @@ const char *world_check(const struct world *w)
 		for (i = 1; i <= cfg.nodes; i++) {
 			const struct node_page *np = &w->np[page][i];
 
-			bad = check_node(np);
+			bad = check_node(np, i);
 			if (bad)
 				return bad;
 			readers += mapped_r(np);
@@ -528,8 +536,7 @@ static void cell_print(const struct cell *c)
 		printf(" page %u", c->page);
 	if (c->req)
 		printf(" req %u", c->req);
-	if (c->acks)
-		printf(" acks %u", c->acks);
+	set_print("acks", c->acks);
 	if (c->flags & HK_DMSG_F_HAVE)
 		printf(" HAVE");
 	if (c->flags & HK_DMSG_F_NO_DONE)
@@ -555,10 +562,10 @@ void world_print(const struct world *w)
 			const struct node_page *np = &w->np[page][i];
 
 			printf(" %u:%s", i, hk_page_state_name(np->state));
-			if (np->ctx.replied || np->ctx.acks_got)
-				printf("(%s, %u of %u acks)",
-				       np->ctx.replied ? "replied" : "no reply",
-				       np->ctx.acks_got, np->ctx.acks_want);
+			if (np->ctx.replied)
+				printf("(replied)");
+			set_print(np->ctx.replied ? "(acks missing)" : "(acks)",
+				  np->ctx.acks);
 			if (np->copy == VAL_STALE)
 				printf("(OLD value)");
 			if (np->asleep)

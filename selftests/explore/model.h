@@ -8,6 +8,7 @@
 
 #include "../../dsm/directory.h"
 #include "../../dsm/page.h"
+#include "tokens.h"
 
 #ifndef NODES_MAX
 #define NODES_MAX	5
@@ -32,11 +33,18 @@ struct node_page {
 	struct hk_page_ctx ctx;
 };
 
+/* As hk_nodes, as short as it may be: most of a world is cells */
+#if NODES_MAX < 8
+typedef u8 cell_nodes;
+#else
+typedef u64 cell_nodes;
+#endif
+
 struct cell {
+	cell_nodes acks;
 	u8 page;
 	u8 type;
 	u8 req;
-	u8 acks;
 	u8 flags;
 	u8 val;		/* VAL_* of the data carried */
 };

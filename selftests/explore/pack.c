@@ -82,10 +82,12 @@ static unsigned int pack_named(const struct world *w, u8 *buf, const u8 *p,
 			*b++ = np->state | np->copy << 4 | np->asleep << 6;
 			if (hk_page_stable(np->state))
 				continue;
-			*b++ = c->acks_got | c->acks_want << 3 |
-			       c->replied << 6 | c->no_done << 7;
-			*b++ = p[c->recall_req] | c->recall_acks << 3 |
-			       recall_code(c->recall_type) << 6;
+			*b++ = set_rename(c->acks, p) | c->replied << 5 |
+			       c->no_done << 6;
+			*b++ = p[c->recall_req] |
+			       recall_code(c->recall_type) << 3;
+			if (c->recall_type == HK_DMSG_FWD_X)
+				*b++ = set_rename(c->recall_acks, p);
 		}
 	}
 	mask_at = b;
@@ -102,8 +104,10 @@ static unsigned int pack_named(const struct world *w, u8 *buf, const u8 *p,
 
 				*b++ = c->type | p[c->req] << 4 |
 				       (k + 1 < len) << 7;
-				*b++ = c->acks | c->flags << 3 | c->val << 5 |
-				       c->page << 7;
+				*b++ = c->flags | c->val << 2 | c->page << 4 |
+				       !!c->acks << 5;
+				if (c->acks)
+					*b++ = set_rename(c->acks, p);
 			}
 		}
 	}
@@ -129,7 +133,8 @@ static u64 signature(const struct world *w, u8 i)
 		      !!(wait->rd & bit) * 4 + !!(wait->wr & bit) * 2 +
 		      !!(wait->have & bit);
 		sig = sig * 4 + np->asleep;
-		sig = sig * 4 + np->ctx.acks_got;
+		sig = sig * 2 + !!np->ctx.acks;
+		sig = sig * 2 + np->ctx.replied;
 		sig = sig * 8 + w->qlen[i][home];
 		sig = sig * 8 + w->qlen[home][i];
 		sig = sig * 16 + w->q[home][i][0].type;
@@ -183,6 +188,7 @@ void world_unpack(struct world *w, const u8 *b)
 		wait->wr = b[3] << 1;
 		wait->have = b[4] << 1;
 		b += 5;
+		tokens_wait(wait, cfg.nodes);
 		for (i = 1; i <= cfg.nodes; i++) {
 			struct node_page *np = &w->np[page][i];
 			struct hk_page_ctx *c = &np->ctx;
@@ -193,14 +199,15 @@ void world_unpack(struct world *w, const u8 *b)
 			b++;
 			if (hk_page_stable(np->state))
 				continue;
-			c->acks_got = b[0] & 7;
-			c->acks_want = b[0] >> 3 & 7;
-			c->replied = b[0] >> 6 & 1;
-			c->no_done = b[0] >> 7;
+			c->acks = (b[0] & 31) << 1;
+			c->replied = b[0] >> 5 & 1;
+			c->no_done = b[0] >> 6;
 			c->recall_req = b[1] & 7;
-			c->recall_acks = b[1] >> 3 & 7;
-			c->recall_type = recall[b[1] >> 6];
+			c->recall_type = recall[b[1] >> 3];
 			b += 2;
+			if (c->recall_type == HK_DMSG_FWD_X)
+				c->recall_acks = *b++ << 1;
+			tokens_ctx(c, np->state, i);
 		}
 	}
 	memcpy(&mask, b, 4);
@@ -215,11 +222,12 @@ void world_unpack(struct world *w, const u8 *b)
 				c->type = b[0] & 15;
 				c->req = b[0] >> 4 & 7;
 				more = b[0] >> 7;
-				c->acks = b[1] & 7;
-				c->flags = b[1] >> 3 & 3;
-				c->val = b[1] >> 5 & 3;
-				c->page = b[1] >> 7;
+				c->flags = b[1] & 3;
+				c->val = b[1] >> 2 & 3;
+				c->page = b[1] >> 4 & 1;
 				b += 2;
+				if (b[-1] >> 5)
+					c->acks = *b++ << 1;
 			}
 		}
 	}

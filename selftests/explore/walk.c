@@ -113,9 +113,11 @@ static bool step(const struct happening *h)
 	u8 p;
 
 	steps++;
-	if (h->kind == DO_DELIVER &&
-	    w.q[h->from][h->node][0].acks > acks_most)
-		acks_most = w.q[h->from][h->node][0].acks;
+	if (h->kind == DO_DELIVER) {
+		nr = __builtin_popcountll(w.q[h->from][h->node][0].acks);
+		if (nr > acks_most)
+			acks_most = nr;
+	}
 	bad = world_apply(&w, h);
 	if (!bad)
 		bad = world_check(&w);

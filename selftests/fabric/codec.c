@@ -59,7 +59,7 @@ static const struct kind kinds[] = {
 	{ 5, 1, false, true, 16, 32768 },	/* ECHO_REPLY */
 	{ 6, 0, false, false, 200, 200 },	/* BYE */
 	{ 7, 0, false, false, 0, 0 },		/* SWITCH */
-	{ 16, 1, true, true, 24, 24 },		/* PAGE */
+	{ 16, 1, true, true, 40, 40 },		/* PAGE */
 	{ 17, 1, true, false, 16, 520 },	/* SPILL */
 	{ 32, 0, true, false, 200, 200 },	/* VM_DEAD */
 	{ 33, 0, true, false, 0, 32768 },	/* VM_CONFIG */

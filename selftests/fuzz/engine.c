@@ -21,10 +21,12 @@
 #define PAGES		4	/* homes 1 to 4, in this order */
 #define QUEUE		16
 #define QUEUE_FULL	8	/* the faulty node waits until there is room */
-#define ACKS_MAX	(HK_MAX_NODES - 2)
+#define TOLD		64	/* tokens that the faulty node remembers */
 #define VISIT_QUEUE	8	/* HK_VISIT_QUEUE of the module */
 
-#define VALUE_FAULTY	0x80000000u	/* made up by the faulty node */
+/* What the faulty node makes up; nobody else comes so far */
+#define VALUE_FAULTY	0x80000000u
+#define TOKEN_FAULTY	0x80000000u
 
 /**
  * struct copy - a page on an honest node
@@ -55,7 +57,6 @@ struct letter {
  *	is promised until all is quiet and agrees
  * @hasty: the faulty node said DONE for its own read; home may recall too early
  * @over: honest nodes met the impossible: the guest has been stopped
- * @may_ack: nodes whose transaction waits for an ACK of the faulty node
  * @copy: on each honest node
  * @qlen: messages under way, from and to
  * @q: these
@@ -68,7 +69,6 @@ struct page {
 	bool theirs;
 	bool hasty;
 	bool over;
-	u64 may_ack;
 	/* indices are node ids, from 1 */
 	struct copy copy[NODES];
 	u8 qlen[NODES][NODES];
@@ -78,6 +78,16 @@ struct page {
 static struct page pages[PAGES];
 /* stores so far: each has a value of its own */
 static u32 values;
+/* requests so far: each has tokens of its own, which nobody can guess */
+static u32 tokens;
+/* Every token that the faulty node has been told, newest last; a ring */
+static struct {
+	u8 gfn;
+	u8 req;
+	u8 ack;
+	u32 token;
+} told[TOLD];
+static unsigned int told_nr;
 /* Entries of a visit's queue that are used up; only an empty one starts anew */
 static unsigned int visit_tail;
 
@@ -110,17 +120,6 @@ static bool mapped_r(u8 state)
 	return hk_page_may_read(state) || being_taken(state);
 }
 
-static bool wants_reply(u8 state)
-{
-	return state == HK_PG_INVALID_RD || state == HK_PG_INVALID_WR;
-}
-
-static bool waits_for_acks(u8 state)
-{
-	return state == HK_PG_INVALID_WR || state == HK_PG_SHARED_WR ||
-	       state == HK_PG_OWNED_WR;
-}
-
 /* Honest nodes met the impossible among themselves */
 static void stop_guest(u8 gfn)
 {
@@ -131,9 +130,52 @@ static void stop_guest(u8 gfn)
 	p->over = true;
 }
 
+static void tell(u8 gfn, u16 req, bool ack, u32 token)
+{
+	unsigned int at = told_nr++ % TOLD;
+
+	told[at].gfn = gfn;
+	told[at].req = req;
+	told[at].ack = ack;
+	told[at].token = token;
+}
+
+/* The faulty node gets a message: now it knows what is in it */
+static void tell_msg(u8 gfn, const struct hk_dmsg *m)
+{
+	bool get = m->type == HK_DMSG_GET_S || m->type == HK_DMSG_GET_X;
+	u16 req = get ? m->from : m->req;
+
+	/* what comes back with an answer is its own */
+	if (!req)
+		return;
+	if (m->tokens.data)
+		tell(gfn, req, false, m->tokens.data);
+	if (m->tokens.ack)
+		tell(gfn, req, true, m->tokens.ack);
+}
+
+/* A token that it was told, for @req's request of that page if @how is 0 */
+static u32 token_of(u8 gfn, u16 req, bool ack, u8 how)
+{
+	unsigned int i, nr = told_nr < TOLD ? told_nr : TOLD;
+
+	if (how & 1)
+		return TOKEN_FAULTY | how;
+	if (how && nr)
+		return told[(how >> 1) % nr].token;
+	for (i = 1; i <= nr; i++) {
+		unsigned int at = (told_nr - i) % TOLD;
+
+		if (told[at].gfn == gfn && told[at].req == req &&
+		    told[at].ack == ack)
+			return told[at].token;
+	}
+	return TOKEN_FAULTY;
+}
+
 static void send_out(u8 gfn, u16 self, const struct hk_out *out)
 {
-	struct page *p = &pages[gfn];
 	unsigned int i;
 	u16 to;
 
@@ -146,14 +188,14 @@ static void send_out(u8 gfn, u16 self, const struct hk_out *out)
 		must(m->to && !(m->to & 1), "message to nobody");
 		must(!(m->to & (m->to - 1)) || m->type == HK_DMSG_INV,
 		     "message other than INV to several nodes");
-		must(m->req < HK_MAX_NODES && m->acks <= ACKS_MAX,
+		must(m->req < HK_MAX_NODES && !(m->acks & (m->to | 1)),
 		     "field out of range");
 		if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X) {
 			must(pages[gfn].copy[self].there, "data without a copy");
 			l.value = pages[gfn].copy[self].value;
 		}
-		if (m->type == HK_DMSG_INV && m->to & hk_node_bit(FAULTY))
-			p->may_ack |= hk_node_bit(m->req);
+		if (m->to & hk_node_bit(FAULTY))
+			tell_msg(gfn, m);
 		for (to = 1; to < NODES; to++) {
 			u8 *len = &pages[gfn].qlen[self][to];
 
@@ -172,12 +214,14 @@ static int page_event(u8 gfn, u16 self, enum hk_page_event ev,
 {
 	const struct hk_page_where where = {
 		.gfn = gfn, .self = self, .home = home_of(gfn),
+		.tokens = { 2 * tokens + 2, 2 * tokens + 3 },
 	};
 	struct copy *c = &pages[gfn].copy[self];
 	const struct copy old = *c;
 	struct hk_out out = { 0 };
 	int err;
 
+	tokens++;
 	err = hk_page_step(&where, &c->state, &c->ctx, ev, l ? &l->m : NULL,
 			   &out);
 	if (err) {
@@ -186,8 +230,8 @@ static int page_event(u8 gfn, u16 self, enum hk_page_event ev,
 		return err;
 	}
 	must(c->state < HK_PG_NR, "no such state");
-	must(c->ctx.acks_got <= ACKS_MAX && c->ctx.acks_want <= ACKS_MAX,
-	     "ACKs beyond the number of nodes");
+	must(!(c->ctx.acks & (hk_node_bit(self) | 1)),
+	     "ACK of the node itself, or of nobody");
 	send_out(gfn, self, &out);
 	must(!!(out.act & HK_ACT_TAKE) ==
 	     (being_taken(c->state) && !being_taken(old.state)),
@@ -327,44 +371,36 @@ static void honest(struct input *in, u8 op, u8 gfn, u16 self)
 	}
 }
 
-/*
- * The holes that Documentation/protocol.rst owns up to: whoever waits for the page
- * does not know whom home has asked for it, or for its copy. mutate.py builds this
- * without (WITH_HOLE) and expects the hole to be found.
- */
-static bool known_hole(const struct page *p, const struct copy *c,
-		       const struct hk_dmsg *m)
-{
-#ifdef WITH_HOLE
-	return false;
-#endif
-	if (p->theirs)
-		return false;
-	if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X)
-		return wants_reply(c->state);
-	return m->type == HK_DMSG_ACK && waits_for_acks(c->state);
-}
-
 /* Anything can be said; what fits somewhere is more likely than the rest */
-static struct hk_wire_page_msg wire_of(struct input *in)
+static struct hk_wire_page_msg wire_of(struct input *in, u16 to)
 {
 	u8 how = input_u8(in);
-	u8 gfn = input_u8(in);
+	u8 gfn = input_u8(in), token;
 	struct hk_wire_page_msg b = {
 		.gfn = htole64(how & 1 ? gfn : gfn % PAGES),
 		.dtype = input_u8(in) % (HK_DMSG_NR + 1),
 	};
 
 	b.req = htole16(input_u8(in) % (how & 2 ? 256 : NODES + 1));
-	b.acks = htole16(how & 64 ? input_u16(in) :
-			 how & 4 ? input_u8(in) % NODES : 0);
+	b.acks = htole64(how & 64 ? input_u16(in) * 0x1000000000001ull :
+			 how & 4 ? input_u8(in) & 0x1e : 0);
 	b.dflags = how & 8 ? input_u8(in) : 0;
 	if (b.dtype == HK_DMSG_DATA_S || b.dtype == HK_DMSG_DATA_X)
 		b.content = HK_CONTENT_FILL;
 	if (how & 16)
 		b.content = input_u8(in);
 	if (how & 32)
-		b.reserved = input_u8(in);
+		b.reserved[input_u8(in) % 3] = input_u8(in);
+	/* mostly what it would say if it kept the rules */
+	token = how & 128 ? input_u8(in) : 0;
+	if (b.dtype == HK_DMSG_ACK || b.dtype == HK_DMSG_INV)
+		b.ack_token = htole32(token_of(gfn % PAGES, to, true, token));
+	else if (b.dtype != HK_DMSG_DONE)
+		b.data_token = htole32(token_of(gfn % PAGES, to, false, token));
+	if (b.dtype == HK_DMSG_GET_X)
+		b.ack_token = b.data_token;
+	if (how & 16 && how & 128)
+		b.ack_token = htole32(input_u8(in));
 	return b;
 }
 
@@ -372,7 +408,7 @@ static struct hk_wire_page_msg wire_of(struct input *in)
 static u8 faulty(struct input *in, u16 to)
 {
 	static struct page before;
-	const struct hk_wire_page_msg body = wire_of(in);
+	const struct hk_wire_page_msg body = wire_of(in, to);
 	struct hk_node node = { .id = to };
 	struct hk_vm vm = {
 		.node = &node, .ram_pages = PAGES,
@@ -410,11 +446,6 @@ static u8 faulty(struct input *in, u16 to)
 	l.value = VALUE_FAULTY | ++values;
 	ev = hk_page_event_of(l.m.type);
 
-	if (l.m.type == HK_DMSG_ACK && p->may_ack & hk_node_bit(to))
-		/* it was asked for, once */
-		p->may_ack &= ~hk_node_bit(to);
-	else if (known_hole(p, &pages[gfn].copy[to], &l.m))
-		return PAGES;
 	if (l.m.type == HK_DMSG_DONE && p->dir.busy == FAULTY)
 		p->hasty = true;
 
@@ -514,7 +545,6 @@ static void check(u8 gfn)
 		check_page(gfn);
 	} else if (agreed(gfn)) {
 		p->theirs = false;
-		p->may_ack = 0;
 		p->written = true;
 		p->truth = p->copy[p->dir.owner].value;
 	}
@@ -527,6 +557,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(pages, 0, sizeof(pages));
 	pages[FAULTY - 1].theirs = true;
 	values = 0;
+	tokens = 0;
+	told_nr = 0;
 	while (in.left) {
 		u8 what = input_u8(&in), op = what & 7, gfn = what >> 3 & 3;
 		u16 self = 1 + (what >> 5) % (NODES - 1);

@@ -43,11 +43,17 @@ MUTATIONS = [
       ('dsm/page.c', 'return from_home && node_valid(msg->req) &&',
        'return node_valid(msg->req) &&')]),
     ('engine', 'grants taken from any node',
-     [('kmod/mem.c', '''		if (home != peer)
-			return "sender is not home";
-		return NULL;''', '		return NULL;'),
-      ('dsm/page.c', 'return from_home && msg->acks <= ACKS_MAX;',
-       'return msg->acks <= ACKS_MAX;')]),
+     [('kmod/mem.c', '''	case HK_DMSG_GRANT_X:
+		if (home != peer)
+			return "sender is not home";''', '	case HK_DMSG_GRANT_X:'),
+      ('dsm/page.c', 'return from_home && acks_valid(msg->acks, w->self);',
+       'return acks_valid(msg->acks, w->self);'),
+      ('dsm/page.c', '''	case HK_EV_GRANT_X:
+	case HK_EV_LOST:
+		return msg->tokens.data''', '''	case HK_EV_GRANT_X:
+		return true;
+	case HK_EV_LOST:
+		return msg->tokens.data''')]),
     ('engine', 'DONE taken in the name of others',
      [('kmod/mem.c', 'if (m->req != peer || m->acks)', 'if (m->acks)'),
       ('dsm/directory.c', 'if (msg->from != msg->req && msg->from != self)',
@@ -55,9 +61,21 @@ MUTATIONS = [
     ('engine', 'DONE taken from a node that did not ask',
      [('dsm/directory.c', ' || dir->busy != msg->req)', ')')]),
     ('engine', 'second reply taken',
-     [('dsm/page.c', 'if (ctx->replied || ctx->acks_got > msg->acks)',
-       'if (ctx->acks_got > msg->acks)')]),
-    ('engine', 'the known hole, not left out', [], '-DWITH_HOLE'),
+     [('dsm/page.c', 'if (ctx->replied || hk_nodes_any(ctx->acks & ~msg->acks))',
+       'if (hk_nodes_any(ctx->acks & ~msg->acks))')]),
+    ('engine', 'data taken from a node that was not asked',
+     [('dsm/page.c', 'return msg->tokens.data == ctx->tokens.data;',
+       'return true;')]),
+    ('engine', 'ACK taken from a node that was not asked',
+     [('dsm/page.c', 'return msg->tokens.ack == ctx->tokens.ack;',
+       'return true;')]),
+    ('engine', 'sharer known to have been asked, data taken from it',
+     [('dsm/page.c', 'return msg->tokens.data == ctx->tokens.data;',
+       'return msg->tokens.data == ctx->tokens.data ||\n'
+       '		       msg->tokens.data == ctx->tokens.ack;')]),
+    ('engine', 'one token for all requests of a node',
+     [('dsm/page.c', '	m->tokens.data = w->tokens.data;',
+       '	m->tokens.data = w->self;')]),
     ('engine', 'owner does not give the page up',
      [('dsm/page.c', '[HK_EV_FWD_X]	= EDGE(EXCLUSIVE_TAKE, RECALL, TAKE),',
        '[HK_EV_FWD_X]	= EDGE(EXCLUSIVE, DATA_S, 0),')]),

@@ -29,9 +29,9 @@
 
 struct page {
 	struct hk_dir dir;
-	struct hk_dir_wait wait;
 	struct hk_page_ctx ctx[NODES + 1];
 	u8 state[NODES + 1];
+	struct hk_dir_wait wait;
 } __attribute__((aligned(64)));
 
 struct worker {
@@ -61,7 +61,8 @@ static unsigned int event(u64 gfn, u16 node, enum hk_page_event first)
 	int err, e;
 
 	for (;;) {
-		struct hk_page_where w = { .gfn = gfn, .self = node, .home = 1 };
+		struct hk_page_where w = { .gfn = gfn, .self = node, .home = 1,
+					   .tokens = { ~gfn, gfn } };
 
 		out.nr = 0;
 		out.act = 0;

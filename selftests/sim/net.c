@@ -99,6 +99,9 @@ static u32 size_of(const struct hk_dmsg *m, u32 version)
 {
 	u32 size = SMALL;
 
+	/* the set of those who will ACK is a word on the wire; it would be longer */
+	if (hk_nodes_any(m->acks))
+		size += cfg.nodes / 64 * sizeof(u64);
 	if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X) {
 		if (cfg.same_filled && is_filled(m->gfn, version))
 			sim.count[CNT_FILL]++;
@@ -116,12 +119,13 @@ static void send_at(const struct hk_dmsg *m, u16 to, u32 version, u64 depart,
 		    bool queued)
 {
 	struct sim_msg msg = {
+		.acks = m->acks,
+		.tokens = m->tokens,
 		.page = m->gfn,
 		.version = version,
 		.from = m->from,
 		.to = to,
 		.req = m->req,
-		.acks = m->acks,
 		.type = m->type,
 		.flags = m->flags,
 	};
@@ -205,6 +209,7 @@ static void work_on(u32 nr)
 	m.from = msg.from;
 	m.req = msg.req;
 	m.acks = msg.acks;
+	m.tokens = msg.tokens;
 	m.type = msg.type;
 	m.flags = msg.flags;
 	node_msg(msg.to, &m, msg.version);

@@ -322,6 +322,8 @@ static enum fault_kind kind_of(u8 state, enum hk_page_event ev)
 static void page_step(u16 node, u32 page, enum hk_page_event ev,
 		      const struct hk_dmsg *m, u32 version)
 {
+	/* new ones for each request; no need to be hard to guess */
+	static u32 token;
 	struct hk_page_where w = { .gfn = page, .self = node,
 				   .home = home_of(page) };
 	struct sim_copy *c = copy_of(node, page);
@@ -332,6 +334,8 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 	struct hk_out out;
 	int err;
 
+	w.tokens.data = ++token;
+	w.tokens.ack = ~token;
 	out.nr = 0;
 	out.act = 0;
 	err = hk_page_step(&w, &state, busy ? &busy->ctx : &none, ev, m, &out);

@@ -124,13 +124,14 @@ enum fault_kind {
  * @next: message behind it in the receiver's queue, or free list
  */
 struct sim_msg {
+	hk_nodes acks;
+	struct hk_tokens tokens;
 	u32 next;
 	u32 page;
 	u32 version;
 	u16 from;
 	u16 to;
 	u16 req;
-	u16 acks;
 	u8 type;
 	u8 flags;
 	/* SPILL is not the engine's: the module's hint, a page to take over */

@@ -54,6 +54,10 @@ gfns=$(shark -T fields -e hk.gfn hk.gfn | tr ',' '\n' | sed 's/^0x0*//' | tr '\n
 [ "$gfns" = "1231 1232 1233 1234 1235 1236 1237 1238 1239 123a 123b 7 8  " ]
 result $? "page numbers"
 
+[ "$(shark -Y 'hk.acks == 0x8000000000000006 && hk.data_token == 0xd0001234 &&
+	hk.ack_token == 0xa0001234 && hk.dtype == 4' -T fields -e hk.gfn | wc -l)" = 1 ]
+result $? "nodes whose ACKs are to come, and tokens"
+
 [ "$(shark -Y hk.page -T fields -e hk.page | tr ',' '\n' |
 	awk '{ print length($0) }' | sort -u)" = 8192 ]
 result $? "pages are whole"

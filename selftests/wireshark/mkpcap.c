@@ -162,6 +162,9 @@ static void page_msg(int from, uint8_t dtype, uint64_t gfn, uint16_t req)
 	bool page = dtype == HK_DMSG_DATA_S || dtype == HK_DMSG_DATA_X;
 	struct hk_wire_page_msg m = {
 		.gfn = htole64(gfn),
+		.acks = htole64(dtype == HK_DMSG_FWD_X ? 0x8000000000000006ull : 0),
+		.data_token = htole32(0xd0000000 + gfn),
+		.ack_token = htole32(0xa0000000 + gfn),
 		.req = htole16(req),
 		.dtype = dtype,
 		.content = page ? HK_CONTENT_PAGE : HK_CONTENT_NONE,

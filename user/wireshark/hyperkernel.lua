@@ -65,7 +65,9 @@ field("reply_page", ProtoField.uint32, "Reply carries a page")
 field("gfn", ProtoField.uint64, "gfn", base.HEX)
 field("fill", ProtoField.uint64, "Fill", base.HEX)
 field("req", ProtoField.uint16, "Requester")
-field("acks", ProtoField.uint16, "ACKs")
+field("acks", ProtoField.uint64, "Nodes whose ACKs are to come", base.HEX)
+field("data_token", ProtoField.uint32, "Token for data", base.HEX)
+field("ack_token", ProtoField.uint32, "Token for ACKs", base.HEX)
 field("dtype", ProtoField.uint8, "Page message", base.DEC, dtypes)
 field("dflags", ProtoField.uint8, "Page flags", base.HEX)
 field("have", ProtoField.bool, "Requester has a copy", 8, nil, 0x01)
@@ -125,9 +127,10 @@ local bodies = {
 		{ "features", 4, 4 }, { "cluster", 8, 16 } },
 	[2] = ping, [3] = ping, [4] = echo, [5] = { { "cookie", 0, 8 } },
 	[6] = text,
-	[16] = { { "gfn", 0, 8 }, { "fill", 8, 8 }, { "req", 16, 2 },
-		 { "acks", 18, 2 }, { "dtype", 20, 1 }, { "dflags", 21, 1 },
-		 { "have", 21, 1 }, { "no_done", 21, 1 }, { "content", 22, 1 } },
+	[16] = { { "gfn", 0, 8 }, { "fill", 8, 8 }, { "acks", 16, 8 },
+		 { "data_token", 24, 4 }, { "ack_token", 28, 4 },
+		 { "req", 32, 2 }, { "dtype", 34, 1 }, { "dflags", 35, 1 },
+		 { "have", 35, 1 }, { "no_done", 35, 1 }, { "content", 36, 1 } },
 	[17] = { { "nr", 0, 4 } },
 	[32] = text,
 	[33] = { { "kind", 0, 4 }, { "index", 4, 4 }, { "config_seq", 8, 8 } },
@@ -172,13 +175,13 @@ end
 local function summary(buf, type, len)
 	local s = types[type] or "type " .. type
 
-	if type == 16 and len >= 24 then
-		local dtype = buf(HDR + 20, 1):uint()
+	if type == 16 and len >= 40 then
+		local dtype = buf(HDR + 34, 1):uint()
 
 		s = string.format("%s gfn %s", dtypes[dtype] or "page message " .. dtype,
 				  buf(HDR, 8):le_uint64():tohex():gsub("^0+(%x)", "%1"))
-		if buf(HDR + 16, 2):le_uint() ~= 0 then
-			s = s .. " for node " .. buf(HDR + 16, 2):le_uint()
+		if buf(HDR + 32, 2):le_uint() ~= 0 then
+			s = s .. " for node " .. buf(HDR + 32, 2):le_uint()
 		end
 	elseif type >= 48 and len >= 4 then
 		s = string.format("%s vCPU %d", s, buf(HDR, 4):le_uint())

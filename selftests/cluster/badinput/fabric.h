@@ -129,8 +129,8 @@ static const struct fcase header_cases[] = {
 	{ "PING long", T_PING, ENDS, BROKE("body too long"), P(H(len, 33)) },
 	{ "PING empty", T_PING, ENDS, BROKE("body too short"), P(H(len, 0)) },
 	{ "length of all ones", T_PING, ENDS, BROKE("body too long"), P(H(len, ~0u)) },
-	{ "PAGE short", T_PAGE, ENDS, BROKE("body too short"), P(H(len, 23)) },
-	{ "PAGE long", T_PAGE, ENDS, BROKE("body too long"), P(H(len, 25)) },
+	{ "PAGE short", T_PAGE, ENDS, BROKE("body too short"), P(H(len, 39)) },
+	{ "PAGE long", T_PAGE, ENDS, BROKE("body too long"), P(H(len, 41)) },
 	{ "ECHO too long", T_ECHO, ENDS, BROKE("body too long"), P(H(len, 32769)) },
 	{ "SPILL of nothing", T_SPILL, ENDS, BROKE("body too short"), P(H(len, 8)) },
 	{ "SPILL of 65", T_SPILL, ENDS, BROKE("body too long"), P(H(len, 8 + 65 * 8)) },
@@ -171,10 +171,14 @@ static const struct fcase page_cases[] = {
 	{ "dtype of none", T_PAGE, ENDS, "unknown type", P(FIELD(dtype, HK_DMSG_NR)) },
 	{ "dtype 255", T_PAGE, ENDS, "unknown type", P(FIELD(dtype, 255)) },
 	{ "flag", T_PAGE, ENDS, "unknown flag", P(FIELD(dflags, 4)) },
-	{ "reserved", T_PAGE, ENDS, "reserved field", P(FIELD(reserved, 1)) },
+	{ "reserved", T_PAGE, ENDS, "reserved field", P(B1(page_msg, reserved, 2, 1)) },
 	{ "req no member", T_PAGE, ENDS, "requester is not a member", P(FIELD(req, 3)) },
 	{ "req 64", T_PAGE, ENDS, "requester is not a member", P(FIELD(req, 64)) },
 	{ "req 65535", T_PAGE, ENDS, "requester is not a member", P(FIELD(req, 0xffff)) },
+	{ "acks of no member", T_PAGE, ENDS, "ACK of a node that is not a member",
+	  P(DTYPE(GRANT_X), FIELD(gfn, 256), FIELD(acks, 8)) },
+	{ "acks of nobody", T_PAGE, ENDS, "ACK of a node that is not a member",
+	  P(DTYPE(GRANT_X), FIELD(gfn, 256), FIELD(acks, 1)) },
 	{ "content 3", T_PAGE, ENDS, "content", P(FIELD(content, 3)) },
 	{ "GET_S with a word", T_PAGE, ENDS, "content", P(FIELD(content, 2)) },
 	{ "GET_S with a page", T_PAGE, ENDS, "content", P(FIELD(content, 1), H(flags, 1)) },
@@ -195,7 +199,22 @@ static const struct fcase page_cases[] = {
 	  P(DTYPE(DONE), FIELD(gfn, 256), FIELD(req, 2)) },
 	{ "GET_S with req", T_PAGE, ENDS, "requester or acks", P(FIELD(req, 2)) },
 	{ "GET_X with acks", T_PAGE, ENDS, "requester or acks",
-	  P(DTYPE(GET_X), FIELD(acks, 1)) },
+	  P(DTYPE(GET_X), FIELD(acks, 4)) },
+	{ "GET_S with a token for ACKs", T_PAGE, ENDS, "token", P(FIELD(ack_token, 1)) },
+	{ "DONE with a token", T_PAGE, ENDS, "token",
+	  P(DTYPE(DONE), FIELD(req, 2), FIELD(data_token, 1)) },
+	{ "FWD_S with a token for ACKs", T_PAGE, ENDS, "token",
+	  P(DTYPE(FWD_S), FIELD(gfn, 256), FIELD(req, 2), FIELD(ack_token, 1)) },
+	{ "INV with a token for data", T_PAGE, ENDS, "token",
+	  P(DTYPE(INV), FIELD(gfn, 256), FIELD(req, 2), FIELD(data_token, 1)) },
+	{ "GRANT_X with a token for ACKs", T_PAGE, ENDS, "token",
+	  P(DTYPE(GRANT_X), FIELD(gfn, 256), FIELD(ack_token, 1)) },
+	{ "DATA_X with a token for ACKs", T_PAGE, ENDS, "token",
+	  P(DTYPE(DATA_X), FIELD(content, 2), FIELD(ack_token, 1)) },
+	{ "ACK with a token for data", T_PAGE, ENDS, "token",
+	  P(DTYPE(ACK), FIELD(data_token, 1)) },
+	{ "ACK with acks", T_PAGE, ENDS, "requester or acks",
+	  P(DTYPE(ACK), FIELD(acks, 4)) },
 	{ "DONE for another", T_PAGE, ENDS, "requester or acks",
 	  P(DTYPE(DONE), FIELD(req, 1)) },
 	{ "DONE for nobody", T_PAGE, ENDS, "requester or acks", P(DTYPE(DONE)) },
@@ -215,8 +234,12 @@ static const struct fcase page_cases[] = {
 	  P(DTYPE(FWD_S), FIELD(gfn, 256), FIELD(req, 2)) },
 	{ "FWD_X of what is not here", T_PAGE, ENDS_KILLS, "impossible",
 	  P(DTYPE(FWD_X), FIELD(gfn, 256), FIELD(req, 2)) },
-	{ "INV with too many acks", T_PAGE, ENDS_KILLS, "impossible",
-	  P(DTYPE(INV), FIELD(gfn, 256), FIELD(req, 2), FIELD(acks, 63)) },
+	{ "INV with acks", T_PAGE, ENDS, "acks",
+	  P(DTYPE(INV), FIELD(gfn, 256), FIELD(req, 2), FIELD(acks, 2)) },
+	{ "FWD_S with acks", T_PAGE, ENDS, "acks",
+	  P(DTYPE(FWD_S), FIELD(gfn, 256), FIELD(req, 2), FIELD(acks, 2)) },
+	{ "FWD_X with an ACK of the requester", T_PAGE, ENDS, "acks",
+	  P(DTYPE(FWD_X), FIELD(gfn, 256), FIELD(req, 2), FIELD(acks, 4)) },
 	{ "DONE of nothing", T_PAGE, ENDS_KILLS, "impossible", P(DTYPE(DONE), FIELD(req, 2)) },
 	{ "DATA_S not asked for", T_PAGE, ENDS_KILLS, "impossible",
 	  P(DTYPE(DATA_S), FIELD(content, 1), H(flags, 1), FIELD(gfn, 256)) },
@@ -227,9 +250,12 @@ static const struct fcase page_cases[] = {
 	{ "ACK not asked for", T_PAGE, ENDS_KILLS, "impossible", P(DTYPE(ACK)) },
 	{ "GET_X by the owner", T_PAGE, ENDS_KILLS, "impossible", P(DTYPE(GET_X)),
 	  .times = 2 },
-	{ "GET_X", T_PAGE, LIVES, NULL, P(DTYPE(GET_X)), .reply = HK_MSG_PAGE },
+	{ "GET_X", T_PAGE, LIVES, NULL,
+	  P(DTYPE(GET_X), FIELD(data_token, 0xd0000001), FIELD(ack_token, 0xa0000001)),
+	  .reply = HK_MSG_PAGE },
 	{ "INV of what is not here", T_PAGE, LIVES, NULL,
-	  P(DTYPE(INV), FIELD(gfn, 256), FIELD(req, 2)), .reply = HK_MSG_PAGE },
+	  P(DTYPE(INV), FIELD(gfn, 256), FIELD(req, 2), FIELD(ack_token, 0xa0000002)),
+	  .reply = HK_MSG_PAGE },
 	{ "SPILL of 0", T_SPILL, ENDS, "offer of pages: wrong count", P(B(spill, nr, 0)) },
 	{ "SPILL of more than there are", T_SPILL, ENDS, "wrong count", P(B(spill, nr, 2)) },
 	{ "SPILL of fewer than there are", T_SPILL, ENDS, "wrong count", P(), .len = 24 },
@@ -404,6 +430,8 @@ static void try_message(struct peer *p, const struct fcase *c)
 {
 	uint64_t stale = link_count(HK_A_RX_STALE);
 	uint64_t unknown = link_count(HK_A_RX_UNKNOWN);
+	const struct hk_wire_page_msg *page = BODY(&scratch);
+	struct hk_wire_page_msg sent;
 	int i;
 
 	for (i = 0; i < (c->times ?: 1); i++) {
@@ -411,6 +439,7 @@ static void try_message(struct peer *p, const struct fcase *c)
 		msg_patch(&scratch, c);
 		msg_send(p, &scratch);
 	}
+	sent = *page;
 	if (c->what == ENDS || c->what == ENDS_KILLS) {
 		/* the VM has a reason of its own, or that of the link */
 		if (link_ended(p, c->name, c->text))
@@ -424,6 +453,13 @@ static void try_message(struct peer *p, const struct fcase *c)
 	if (c->reply)
 		check(peer_expect(p, c->reply, &scratch), c->name, "no answer of type %d",
 		      c->reply);
+	/* whoever is asked gives one token back and no other */
+	if (c->reply == HK_MSG_PAGE && page->dtype == HK_DMSG_ACK)
+		check(page->ack_token == sent.ack_token && !page->data_token, c->name,
+		      "ACK with tokens %x %x", page->data_token, page->ack_token);
+	else if (c->reply == HK_MSG_PAGE)
+		check(page->data_token == sent.data_token && !page->ack_token, c->name,
+		      "reply with tokens %x %x", page->data_token, page->ack_token);
 	check(ping_answered(p), c->name, "the link ended: \"%s\"",
 	      ev_wait(&ev_link[p->id].state, HK_LINK_DOWN, 100) ?
 	      ev_link[p->id].reason : "");
