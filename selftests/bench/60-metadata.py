@@ -86,6 +86,7 @@ def run(b):
     got, said = touched(b)
     need(got['home'] and got['elsewhere'], 'all pages have their home on one host')
     b.figures['metadata_bytes_per_page'] = {
+        'absolute': True, 'unit': 'bytes',
         'value': round(statistics.median(got['home']), 2),
         'parts': {
             'at home': part(got['home'], 16, 'owned here, directory entry here'),
