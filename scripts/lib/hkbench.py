@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import statistics
+import subprocess
 
 import hkdrive
 from hkdrive import need
@@ -246,8 +247,11 @@ class Bench:
     def logs(self):
         if self.up:
             for n in self.up.all_hosts():
-                print(self.up.host(n, 'hkctl vm show; tail -5 /run/hkd.log; dmesg | '
-                                   'tail -8', check=False, timeout=20)[1])
+                try:
+                    print(self.up.host(n, 'hkctl vm show; tail -5 /run/hkd.log; dmesg '
+                                       '| tail -8', check=False, timeout=20)[1])
+                except subprocess.TimeoutExpired as e:
+                    print(e)
 
     def drop(self):
         """End everything; the next one who asks gets it anew."""

@@ -40,8 +40,8 @@ def postcopy_source(b):
     src.con.expect(r'^HK-GUEST-SHELL', 240)
     src.run(QUIET)
     # the ballast first: the background begins with low addresses, more or less
-    src.run("mount -o remount,size=90%% /dev/shm; tr '\\0' x </dev/zero | head -c %dM "
-            '>/dev/shm/ballast' % BALLAST_MIB, 300)
+    src.run("mount -o remount,size=90%% /dev/shm; tr '\\0' x </dev/zero | head -c %d "
+            '>/dev/shm/ballast' % (BALLAST_MIB << 20), 300)
     src.run('bench fill %s %d' % (FILE, PAGES))
     src.touch_begin(FILE, POST_BATCH, 'r')
     return src
