@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import statistics
+import subprocess
 
 import hkdrive
 from hkdrive import need
@@ -54,6 +55,21 @@ def ratio(a, b, unit, what_a, what_b, how, aim=None, **more):
     return fig
 
 
+def first_line(text):
+    return (text.splitlines() or [''])[0][:200]
+
+
+def absolute(series, unit, aim, what, how, **more):
+    """A figure that is no ratio, but says so. Of another machine it says nothing."""
+    each = [statistics.median(rep) for rep in series]
+    fig = {'value': round(statistics.median(flat(series)), 3), 'absolute': True,
+           'unit': unit, 'aim': aim, 'n': len(each),
+           'min': round(min(each), 3), 'median': round(statistics.median(each), 3),
+           'max': round(max(each), 3), 'what': what, 'how': ' '.join(how.split())}
+    fig.update(more)
+    return fig
+
+
 def table(figures):
     rows = [('figure', 'value', 'aim', 'min', 'median', 'max', 'n')]
     notes = []
@@ -63,11 +79,13 @@ def table(figures):
             label = name + (' ' + part if part else '')
             if p.get('value') is None:
                 rows.append((label, 'null', '', '', '', '', ''))
-                notes.append('%s: %s' % (label, fig.get('reason', '')
-                                         .splitlines()[0][:200]))
+                notes.append('%s: %s' % (label, first_line(fig['reason'])))
                 continue
             rows.append((label, *('' if p.get(k) is None else str(p[k])
                                   for k in rows[0][1:])))
+        if fig.get('failed_before'):
+            notes.append('%s: the second try; the first: %s' % (
+                name, first_line(fig['failed_before'])))
     width = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
     lines = ['  '.join(c.ljust(width[i]) if not i else c.rjust(width[i])
                        for i, c in enumerate(r)) for r in rows]
@@ -230,8 +248,11 @@ class Bench:
     def logs(self):
         if self.up:
             for n in self.up.all_hosts():
-                print(self.up.host(n, 'hkctl vm show; tail -5 /run/hkd.log; dmesg | '
-                                   'tail -8', check=False, timeout=20)[1])
+                try:
+                    print(self.up.host(n, 'hkctl vm show; tail -5 /run/hkd.log; dmesg '
+                                       '| tail -8', check=False, timeout=20)[1])
+                except subprocess.TimeoutExpired as e:
+                    print(e)
 
     def drop(self):
         """End everything; the next one who asks gets it anew."""

@@ -11,7 +11,11 @@ and the echo take turns, alone on the hosts; then guest b, guest p and the echo 
 is in its postcopy phase. QEMU sends pages in the background then, and can not be told
 not to: limited by max-postcopy-bandwidth it serves requests once in 100 ms only, when
 the limit starts anew. So that phase has a load on the link, for all three alike, and
-ballast in p makes it long enough."""
+ballast in p makes it long enough. p reads last in each turn: if a
+read has to wait the phase has been on all the turn."""
+
+import re
+import statistics
 
 import hkbench
 from hkdrive import Failed, need
@@ -23,6 +27,7 @@ BATCH = 32
 REPS = 12
 POST_BATCH = 16
 POST_REPS = 10
+POST_MIN = 3
 BALLAST_MIB = 150
 # a kernel that moves pages about on one CPU takes them away from the other's host
 QUIET = ('echo 0 >/proc/sys/vm/compaction_proactiveness; '
@@ -35,8 +40,8 @@ def postcopy_source(b):
     src.con.expect(r'^HK-GUEST-SHELL', 240)
     src.run(QUIET)
     # the ballast first: the background begins with low addresses, more or less
-    src.run("mount -o remount,size=90%% /dev/shm; tr '\\0' x </dev/zero | head -c %dM "
-            '>/dev/shm/ballast' % BALLAST_MIB, 300)
+    src.run("mount -o remount,size=90%% /dev/shm; tr '\\0' x </dev/zero | head -c %d "
+            '>/dev/shm/ballast' % (BALLAST_MIB << 20), 300)
     src.run('bench fill %s %d' % (FILE, PAGES))
     src.touch_begin(FILE, POST_BATCH, 'r')
     return src
@@ -67,13 +72,17 @@ def postcopy(b, src):
 
 
 def remote(rep, floor):
-    """An access that did not wait found its page there: prefetched, or in the
-    background."""
+    """An access that took less than any echo found its page there: prefetched, or in
+    the background."""
     return [t for t in rep if t >= floor]
 
 
 def to_us(series):
     return [[t / 1000 for t in rep] for rep in series]
+
+
+def mean_us(series):
+    return round(statistics.mean(hkbench.flat(series)) / 1000, 1)
 
 
 def against_echo(b, us):
@@ -82,15 +91,20 @@ def against_echo(b, us):
     us.touch()
     b.echo(BATCH, page=True)
     fetch, echo = [], []
+    before = b.stats()
     for _ in range(REPS):
         fetch.append(us.touch())
         echo.append(b.echo(BATCH, page=True))
+    after = b.stats()
     us.touch_end()
-    floor = min(hkbench.flat(echo)) / 2
+    floor = min(hkbench.flat(echo))
     left = [remote(rep, floor) for rep in fetch]
     rows = [row for row in zip(left, echo) if row[0]]
     need(len(rows) >= REPS / 2, 'pages were there before they were asked for')
     fetch, echo = zip(*rows)
+    n = after['fetch-nr'] - before['fetch-nr']
+    need(n >= len(hkbench.flat(fetch)), 'host 1 has fetched %d pages, the guest has '
+         'waited for %d' % (n, len(hkbench.flat(fetch))))
     b.figures['fetch_over_echo'] = hkbench.ratio(
         to_us(fetch), to_us(echo), 'us',
         'read of a page that another host owns, in the guest',
@@ -98,7 +112,11 @@ def against_echo(b, us):
         """A program on vCPU 0 (host 1) reads the TSC before and after it reads a word
         of a page that vCPU 1 (host 2) has written, page after page in no order;
         then the same number of echoes on the same link; by turns.""",
-        1.3, not_remote=REPS * BATCH - sum(len(rep) for rep in left))
+        1.3, not_remote=REPS * BATCH - sum(len(rep) for rep in left),
+        means_us={'read': mean_us(fetch), 'echo': mean_us(echo),
+                  'request_to_answer_on_host_1': round(
+                      (after['fetch-ns'] - before['fetch-ns']) / n / 1000, 1),
+                  'fetched_on_host_1': n})
     return floor
 
 
@@ -112,20 +130,24 @@ def against_postcopy(b, us, floor):
     fetch, post, echo = [], [], []
     for _ in range(POST_REPS):
         fetch.append(us.touch())
-        post.append(them.touch())
         echo.append(b.echo(POST_BATCH, page=True))
-        if 'postcopy-active' not in src.monitor('info migrate'):
+        post.append(them.touch())
+        if not remote(post[-1], floor):
             break
     us.touch_end()
     status = src.monitor('info migrate')
     them.end()
     b.drive.host(1, 'kill -9 $(cat /run/p.pid)', check=False)
     early = sum(t < floor for t in hkbench.flat(post))
+    m = re.search(r'postcopy request count: (\d+)', status)
+    need(m and int(m.group(1)) >= len(hkbench.flat(post)) - early, 'QEMU tells of '
+         'fewer requests than reads that waited:\n' + status)
     rows = [row for row in zip([remote(rep, floor) for rep in fetch],
                                [remote(rep, floor) for rep in post], echo)
             if row[0] and row[1]]
-    need(len(rows) >= 2, 'of %d reads under postcopy %d found their page there '
-         'already\n%s' % (len(hkbench.flat(post)), early, status))
+    need(len(rows) >= POST_MIN, '%d turns while postcopy went on, %d of %d reads found '
+         'their page there already\n%s' % (len(rows), early, len(hkbench.flat(post)),
+                                           status))
     fetch, post, echo = zip(*rows)
     b.figures['fetch_over_postcopy'] = hkbench.ratio(
         to_us(fetch), to_us(post), 'us',
@@ -134,7 +156,7 @@ def against_postcopy(b, us, floor):
         """The same program in our guest and in the same guest on plain KVM, one vCPU,
         migrated by QEMU's own postcopy over the same link; by turns, while QEMU's
         background transfer loads the link for both.""",
-        None, not_remote=early,
+        None, not_remote=early, qemu_requests=int(m.group(1)),
         echo_meanwhile=hkbench.spread(hkbench.flat(to_us(echo)), 'us',
                                       'echo in the kernel, 64 B out, 4 KiB back'))
 

@@ -6,10 +6,11 @@
     vCPU 1 <------------------ to and fro --> vCPU 1: bench spin
 
 The mover is a program of its own that stays, as a hkctl for each move would take the
-CPU of host 1 from the vCPU. The program on vCPU 1 does nothing but look at the TSC and notes when it jumps. The
-longest jump while a move was under way is the handoff. The error of the hosts'
-estimate of each other's TSC makes the way there longer by what it takes from the way
-back, so what counts is the mean of a pair."""
+CPU of host 1 from the vCPU. The program on vCPU 1 does nothing but look at the TSC and
+notes when it jumps. The longest jump while a move was under way is the handoff. Where
+the guest's clock on one host is ahead of that on the other, this makes the way there
+longer by what it takes from the way back, so what counts is the mean of a pair. A jump
+backwards must not be, and fails the figure."""
 
 import re
 
@@ -23,7 +24,7 @@ PAUSE_MS = 150
 # what a move takes, and what it takes to begin
 MOVE_MS = 100
 START_MS = 6000
-# the error of the clocks moves a gap by less than this
+# the guest's clocks of two hosts differ by less than this
 SLACK_MS = 3
 
 
@@ -34,47 +35,60 @@ def tsc_offset(b):
     return int(text)
 
 
-def pairs(b, guest, offset):
-    """A few moves there and back: ns of each pair's mean, bytes of a state."""
+def took_by(b, moves, gaps, offset):
+    """The handoff in each move, ns; 0: no jump as long as the program notes."""
+    slack = SLACK_MS * b.khz
+    out = []
+    for a, z in moves:
+        inside = [g for t, g in gaps if a - slack <= t - offset <= z + slack]
+        out.append(b.ns(max(inside, default=0)))
+    return out
+
+
+def pairs(b, guest):
+    """A few moves there and back: ns of each way there and back, bytes of a state."""
     before = b.stats()
+    offset = tsc_offset(b)
     guest.con.send('taskset 2 bench spin %d' % (
         ((PAUSE_MS + MOVE_MS) * 2 * MOVES + START_MS) * b.khz // 1000000))
     guest.con.expect(r'^BENCH spinning', 60)
+    at = guest.con.pos
     text = b.drive.host(1, 'sleep 2; moves %s 1 1 2 %d %d' % (hkbench.VM, 2 * MOVES,
                                                      PAUSE_MS))
-    at = guest.con.pos
-    m = guest.con.expect(r'^BENCH spun \d+\n', 120)
-    # a jump backwards is a large number
-    gaps = [(int(x), (int(y) + (1 << 63)) % (1 << 64) - (1 << 63))
-            for x, y in re.findall(r'^BENCH gap (\d+) (\d+)$',
-                                   guest.con.text[at:m.start()], re.M)]
-    need(gaps, 'the program has seen no gap')
-    slack = SLACK_MS * b.khz
-    took = []
-    for a, z in re.findall(r'^move \d+ (\d+) (\d+)$', text, re.M):
-        inside = [g for t, g in gaps
-                  if int(a) - slack <= t - offset <= int(z) + slack]
-        # none: the error of the clocks hides what the way there shows twice
-        took.append(b.ns(max(inside, key=abs)) if inside else 0)
+    moves = [(int(a), int(z)) for a, z in
+             re.findall(r'^move \d+ (\d+) (\d+)$', text, re.M)]
+    m = guest.con.expect(r'^BENCH spun (\d+)\n|^bench: .*\n', 120)
+    need(m.group(1), 'the program on the vCPU: ' + m.group(0))
+    need(moves[-1][1] < int(m.group(1)) - offset,
+         'the program on the vCPU ended before the last move')
+    gaps = [(int(x), int(y)) for x, y in
+            re.findall(r'^BENCH gap (\d+) (\d+)$', guest.con.text[at:m.start()], re.M)]
+    back = [y - (1 << 64) for _, y in gaps if y >> 63]
+    need(not back, "the guest's clock went back by %s ticks" % back)
+    moved = abs(tsc_offset(b) - offset)
+    need(moved < SLACK_MS * b.khz, "the guest's clock was stepped by %d ticks" % moved)
+    took = took_by(b, moves, gaps, offset)
     after = b.stats()
     n = after['moves-out'] - before['moves-out']
-    need(n > 0, 'no vCPU has left host 1')
+    need(n == MOVES, '%d vCPUs have left host 1, not %d' % (n, MOVES))
     size = (after['handoff-bytes'] - before['handoff-bytes']) / n
-    both = [(x + y) / 2 for x, y in zip(took[::2], took[1::2])]
-    need(min(both) > 0, 'moves without a gap: %s' % took)
-    return both, size, (after['handoff-ns'] - before['handoff-ns']) / n
+    # to host 1 first, then to host 2
+    back, there = took[::2], took[1::2]
+    need(all(x or y for x, y in zip(there, back)), 'moves without a gap: %s' % took)
+    return there, back, size, (after['handoff-ns'] - before['handoff-ns']) / n
 
 
 def run(b):
     guest = b.guest(2, '1,2')
-    offset = tsc_offset(b)
     # the first ones bring the pages that the vCPU needs on either side
-    pairs(b, guest, offset)
-    took, echo, own = [], [], []
+    pairs(b, guest)
+    took, echo, own, ways = [], [], [], {'to host 2': [], 'to host 1': []}
     for _ in range(REPS):
-        ns, size, own_ns = pairs(b, guest, offset)
+        there, back, size, own_ns = pairs(b, guest)
         own.append(own_ns / 1000)
-        took.append([t / 1000 for t in ns])
+        ways['to host 2'] += [t / 1000 for t in there]
+        ways['to host 1'] += [t / 1000 for t in back]
+        took.append([(x + y) / 2000 for x, y in zip(there, back)])
         echo.append([t / 1000 for t in b.echo(32, length=int(size))])
     b.figures['handoff_over_echo'] = hkbench.ratio(
         took, echo, 'us', 'last instruction of the guest on one host to its next on '
@@ -83,6 +97,8 @@ def run(b):
         """A program that spins on the vCPU notes the jumps of the TSC; the longest
         one within the time of the request to move it. Echo of as many bytes as the state
         in its message has; %d pairs of moves, 32 echoes, by turns.""" % MOVES,
-        None, state_bytes=int(size), by_own_account=hkbench.spread(
+        None, state_bytes=int(size),
+        ways=[hkbench.spread(v, 'us', k) for k, v in ways.items()],
+        by_own_account=hkbench.spread(
             own, 'us', 'mean time on host 1 from the begin of the capture until it '
             'hears that the vCPU runs on host 2'))

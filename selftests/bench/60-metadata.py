@@ -31,12 +31,12 @@ def part(values, aim, what):
             'max': round(max(values), 2), 'unit': 'bytes per page', 'what': what}
 
 
-def free_kib(d):
-    """Of host 1, with its caches dropped and its counters up to date."""
-    text = d.host(1, 'sync; echo 3 >/proc/sys/vm/drop_caches; cat '
-                  "/proc/sys/vm/stat_refresh; awk '/^MemFree/ {print $2}' "
-                  '/proc/meminfo')
-    return int(text.split()[-1])
+def used(d):
+    """Pages in use on host 1, its caches dropped."""
+    text = d.host(1, 'sync; echo 3 >/proc/sys/vm/drop_caches; ramdev used')
+    m = re.search(r'^used (-?\d+)$', text, re.M)
+    need(m, text)
+    return int(m.group(1))
 
 
 def create(d, mib):
@@ -50,11 +50,11 @@ def untouched(b):
     for _ in range(REPS):
         left = []
         for mib in SMALL_MIB, LARGE_MIB:
-            before = free_kib(d)
+            before = used(d)
             create(d, mib)
-            left.append(before - free_kib(d))
+            left.append(used(d) - before)
             d.host(1, 'hkctl vm delete m')
-        out.append((left[1] - left[0]) * 1024 / ((LARGE_MIB - SMALL_MIB) * 256))
+        out.append((left[1] - left[0]) * 4096 / ((LARGE_MIB - SMALL_MIB) * 256))
     return out
 
 
@@ -86,6 +86,7 @@ def run(b):
     got, said = touched(b)
     need(got['home'] and got['elsewhere'], 'all pages have their home on one host')
     b.figures['metadata_bytes_per_page'] = {
+        'absolute': True, 'unit': 'bytes',
         'value': round(statistics.median(got['home']), 2),
         'parts': {
             'at home': part(got['home'], 16, 'owned here, directory entry here'),

@@ -11,6 +11,10 @@
  *		Write PAGES pages from FIRST on, none of which was touched before, and
  *		print how much more memory the host uses than these pages themselves
  *		and what maps them into this process: "metadata PAGES BYTES".
+ *
+ *	ramdev used
+ *		Pages of memory that the host uses, other than for page tables, page
+ *		cache and processes: "used PAGES".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -126,7 +130,7 @@ static int upgrade(unsigned int rounds, unsigned int n, char **device,
 	return 0;
 }
 
-/* Sum of "NAME VALUE" lines that begin with @name */
+/* Value of the line "NAME VALUE"; @name with the end of the line before, if any */
 static long vmstat(const char *text, const char *name)
 {
 	const char *p = strstr(text, name);
@@ -159,6 +163,8 @@ static long used_pages(void)
 	long used;
 	char *p;
 
+	/* counters of each CPU are folded once a second, or by this */
+	slurp("/proc/sys/vm/stat_refresh", text, sizeof(text));
 	slurp("/proc/vmstat", text, sizeof(text));
 	used = -vmstat(text, "nr_free_pages ");
 	used -= vmstat(text, "\nnr_page_table_pages ");
@@ -181,13 +187,11 @@ static int metadata(const char *device, unsigned long first, unsigned long n)
 		fprintf(stderr, "ramdev: %s has %lu pages only\n", device, pages);
 		return 1;
 	}
+	/* what looking at it needs is there after the first time */
 	used_pages();
-	/* counters of each CPU are folded once a second, or by this */
-	slurp("/proc/sys/vm/stat_refresh", (char[64]){ 0 }, 64);
 	before = used_pages();
 	for (i = first; i < first + n; i++)
 		*page(ram, i) = i;
-	slurp("/proc/sys/vm/stat_refresh", (char[64]){ 0 }, 64);
 	after = used_pages();
 	printf("metadata %lu %ld\n", n, (after - before - (long)n) * (long)PAGE);
 	return 0;
@@ -201,7 +205,13 @@ int main(int argc, char **argv)
 	if (argc == 5 && !strcmp(argv[1], "metadata"))
 		return metadata(argv[2], strtoul(argv[3], NULL, 0),
 				strtoul(argv[4], NULL, 0));
+	if (argc == 2 && !strcmp(argv[1], "used")) {
+		used_pages();
+		printf("used %ld\n", used_pages());
+		return 0;
+	}
 	fprintf(stderr, "usage: ramdev upgrade ROUNDS PAGES DEVICE DEVICE DEVICE...\n"
-		"       ramdev metadata DEVICE FIRST PAGES\n");
+		"       ramdev metadata DEVICE FIRST PAGES\n"
+		"       ramdev used\n");
 	return 2;
 }

@@ -5,9 +5,12 @@
  * Two nodes and their home in one address space hand pages to and fro: read, upgrade,
  * write, with all messages, as the protocol has it. Every hk_page_step() and
  * hk_dir_step() counts as one step; carrying the messages is in the time. Threads
- * take pages at random, a lock for each bucket of them as in kmod/mem.h. Medians of
- * repeats: what a step costs in time of a CPU, and steps in a second of wall time by
- * all threads, which says something on a quiet machine only.
+ * take pages at random, a lock for each bucket of them as in kmod/mem.h: out of all
+ * pages, or each out of its own, with all buckets shared still. What a step costs in
+ * time of a CPU, and steps in a second of wall time by all threads, which says
+ * something on a quiet machine only. Beside it, by turns in each repeat, two things
+ * that everybody knows the size of: a locked increment and a copy of 4 KiB, both in
+ * the cache.
  */
 #include "../../dsm/directory.h"
 #include "../../dsm/page.h"
@@ -26,6 +29,9 @@
 #define REPEATS		21
 #define ROUNDS		200000
 #define THREADS_MAX	4
+#define REF_ROUNDS	100000
+#define COPY_BYTES	4096
+#define COPY_PAGES	32	/* from and to, within any second-level cache */
 
 struct page {
 	struct hk_dir dir;
@@ -39,7 +45,14 @@ struct worker {
 	u64 seed, steps;
 	double start, end;	/* wall, ns */
 	double cpu;		/* ns that this thread ran */
+	unsigned int first, pages;
 	bool locked, failed;
+};
+
+struct run {
+	unsigned int threads;
+	bool locked, own;	/* own: threads share no page */
+	double cpu[REPEATS], wall[REPEATS];	/* ns a step */
 };
 
 static struct page pages[PAGES];
@@ -47,6 +60,16 @@ static struct {
 	pthread_spinlock_t lock;
 } __attribute__((aligned(64))) bucket[BUCKETS];
 static pthread_barrier_t barrier;
+static unsigned char copies[COPY_PAGES][COPY_BYTES] __attribute__((aligned(4096)));
+static struct run run[] = {
+	{ .threads = 1 },
+	{ .threads = 1, .locked = true },
+	{ .threads = 2, .locked = true },
+	{ .threads = 2, .locked = true, .own = true },
+	{ .threads = 4, .locked = true },
+};
+
+#define RUNS (sizeof(run) / sizeof(run[0]))
 
 /* One event and all that follows from it. Return: steps, 0: an error */
 static unsigned int event(u64 gfn, u16 node, enum hk_page_event first)
@@ -125,7 +148,7 @@ static void *work(void *arg)
 		x ^= x << 13;
 		x ^= x >> 7;
 		x ^= x << 17;
-		gfn = x % PAGES;
+		gfn = w->first + x % w->pages;
 		node = 1 + (x >> 32) % NODES;
 		if (w->locked)
 			pthread_spin_lock(&bucket[gfn % BUCKETS].lock);
@@ -140,6 +163,65 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/* Return: false: the engine refused a step */
+static bool measure(struct run *m, unsigned int r)
+{
+	struct worker w[THREADS_MAX];
+	double start = 0, end = 0, all = 0;
+	unsigned int i, each = m->own ? PAGES / m->threads : PAGES;
+	u64 steps = 0;
+
+	memset(pages, 0, sizeof(pages));
+	pthread_barrier_init(&barrier, NULL, m->threads);
+	for (i = 0; i < m->threads; i++) {
+		w[i] = (struct worker){
+			.seed = 0x9e3779b97f4a7c15ull * (r * 16 + i + 1),
+			.first = m->own ? i * each : 0,
+			.pages = each,
+			.locked = m->locked,
+		};
+		if (pthread_create(&w[i].thread, NULL, work, &w[i]))
+			abort();
+	}
+	for (i = 0; i < m->threads; i++) {
+		pthread_join(w[i].thread, NULL);
+		if (w[i].failed)
+			return false;
+		steps += w[i].steps;
+		all += w[i].cpu;
+		start = !i || w[i].start < start ? w[i].start : start;
+		end = w[i].end > end ? w[i].end : end;
+	}
+	m->cpu[r] = all / steps;
+	m->wall[r] = (end - start) / steps;
+	pthread_barrier_destroy(&barrier);
+	return true;
+}
+
+static double measure_increment(void)
+{
+	static unsigned long counter;
+	double t = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	unsigned int i;
+
+	for (i = 0; i < REF_ROUNDS; i++)
+		__atomic_fetch_add(&counter, 1, __ATOMIC_SEQ_CST);
+	return (clock_ns(CLOCK_THREAD_CPUTIME_ID) - t) / REF_ROUNDS;
+}
+
+static double measure_copy(void)
+{
+	double t = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	unsigned int i;
+
+	for (i = 0; i < REF_ROUNDS; i++) {
+		memcpy(copies[(i + 1) % COPY_PAGES], copies[i % COPY_PAGES], COPY_BYTES);
+		/* somebody may look at it: it has to be done */
+		__asm__ volatile("" ::: "memory");
+	}
+	return (clock_ns(CLOCK_THREAD_CPUTIME_ID) - t) / REF_ROUNDS;
+}
+
 static int by_value(const void *a, const void *b)
 {
 	const double *x = a, *y = b;
@@ -147,62 +229,51 @@ static int by_value(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* Return: false: the engine refused a step */
-static bool measure(unsigned int threads, bool locked, bool last)
+/* Values in the order of the repeats, then what is worth knowing of them */
+static void print_values(const char *name, const double *value, const char *behind)
 {
-	struct worker w[THREADS_MAX];
-	double cpu[REPEATS], wall[REPEATS];
-	unsigned int r, i;
+	double sorted[REPEATS];
+	unsigned int r;
 
-	for (r = 0; r < REPEATS; r++) {
-		double start = 0, end = 0, all = 0;
-		u64 steps = 0;
-
-		memset(pages, 0, sizeof(pages));
-		pthread_barrier_init(&barrier, NULL, threads);
-		for (i = 0; i < threads; i++) {
-			w[i] = (struct worker){
-				.seed = 0x9e3779b97f4a7c15ull * (r * 16 + i + 1),
-				.locked = locked,
-			};
-			if (pthread_create(&w[i].thread, NULL, work, &w[i]))
-				abort();
-		}
-		for (i = 0; i < threads; i++) {
-			pthread_join(w[i].thread, NULL);
-			if (w[i].failed)
-				return false;
-			steps += w[i].steps;
-			all += w[i].cpu;
-			start = !i || w[i].start < start ? w[i].start : start;
-			end = w[i].end > end ? w[i].end : end;
-		}
-		cpu[r] = all / steps;
-		wall[r] = (end - start) / steps;
-		pthread_barrier_destroy(&barrier);
-	}
-	qsort(cpu, REPEATS, sizeof(cpu[0]), by_value);
-	qsort(wall, REPEATS, sizeof(wall[0]), by_value);
-	printf("    {\"threads\": %u, \"locks\": %s, \"cpu_ns_per_step\": %.2f, \"quartiles\": [%.2f, %.2f], \"range\": [%.2f, %.2f], \"steps_per_s\": %.0f, \"steps_per_s_best\": %.0f}%s\n",
-	       threads, locked ? "true" : "false", cpu[REPEATS / 2],
-	       cpu[REPEATS / 4], cpu[REPEATS * 3 / 4], cpu[0], cpu[REPEATS - 1],
-	       1e9 / wall[REPEATS / 2], 1e9 / wall[0], last ? "" : ",");
-	return true;
+	printf("\"%s\": {\"values\": [", name);
+	for (r = 0; r < REPEATS; r++)
+		printf("%s%.2f", r ? ", " : "", value[r]);
+	memcpy(sorted, value, sizeof(sorted));
+	qsort(sorted, REPEATS, sizeof(sorted[0]), by_value);
+	printf("],\n     \"median\": %.2f, \"quartiles\": [%.2f, %.2f], \"range\": [%.2f, %.2f]}%s",
+	       sorted[REPEATS / 2], sorted[REPEATS / 4], sorted[REPEATS * 3 / 4],
+	       sorted[0], sorted[REPEATS - 1], behind);
 }
 
 int main(void)
 {
-	unsigned int i;
-	bool ok;
+	double increment[REPEATS], copy[REPEATS];
+	unsigned int i, r;
 
 	for (i = 0; i < BUCKETS; i++)
 		pthread_spin_init(&bucket[i].lock, PTHREAD_PROCESS_PRIVATE);
-	printf("{\n  \"cpus\": %ld, \"repeats\": %u, \"dir_entry_bytes\": %zu,\n  \"runs\": [\n",
+	memset(copies, 1, sizeof(copies));
+	for (r = 0; r < REPEATS; r++) {
+		increment[r] = measure_increment();
+		copy[r] = measure_copy();
+		for (i = 0; i < RUNS; i++) {
+			if (!measure(&run[i], r)) {
+				fprintf(stderr, "engine-bench: the engine refused a step\n");
+				return 1;
+			}
+		}
+	}
+	printf("{\n  \"cpus\": %ld, \"repeats\": %u, \"dir_entry_bytes\": %zu,\n  ",
 	       sysconf(_SC_NPROCESSORS_ONLN), REPEATS, sizeof(struct hk_dir));
-	ok = measure(1, false, false) && measure(1, true, false) &&
-	     measure(2, true, false) && measure(4, true, true);
+	print_values("locked_increment_ns", increment, ",\n  ");
+	print_values("copy_4k_ns", copy, ",\n  \"runs\": [\n");
+	for (i = 0; i < RUNS; i++) {
+		printf("    {\"threads\": %u, \"locks\": %s, \"own_pages\": %s,\n     ",
+		       run[i].threads, run[i].locked ? "true" : "false",
+		       run[i].own ? "true" : "false");
+		print_values("cpu_ns_per_step", run[i].cpu, ",\n     ");
+		print_values("wall_ns_per_step", run[i].wall, i + 1 < RUNS ? "},\n" : "}\n");
+	}
 	printf("  ]\n}\n");
-	if (!ok)
-		fprintf(stderr, "engine-bench: the engine refused a step\n");
-	return !ok;
+	return 0;
 }
