@@ -67,6 +67,7 @@ static void use_page(const struct hk_msg *msg)
 	must(m.gfn < RAM_PAGES && m.from == PEER &&
 	     m.to == hk_node_bit(SELF), "page message in another's name");
 	must(m.req == HK_NODE_NONE || m.req < HK_MAX_NODES, "no such requester");
+	must(!(m.acks & ~vm.members), "ACK of a node that is not a member");
 	must(!(m.flags & ~(HK_DMSG_F_HAVE | HK_DMSG_F_NO_DONE)), "flag");
 	must(!msg->page == (m.type != HK_DMSG_DATA_S && m.type != HK_DMSG_DATA_X) ||
 	     !msg->page, "a page that nobody takes");
