@@ -16,7 +16,6 @@ p reads from is most of its RAM, lest its next pages be there before it asks. p 
 last in each turn: if a read has to wait the phase has been on all the turn."""
 
 import re
-import statistics
 
 import hkbench
 from hkdrive import Failed, need
@@ -86,10 +85,6 @@ def to_us(series):
     return [[t / 1000 for t in rep] for rep in series]
 
 
-def mean_us(series):
-    return round(statistics.mean(hkbench.flat(series)) / 1000, 1)
-
-
 def against_echo(b, us):
     us.touch_begin(FILE, BATCH, 'r')
     # the first ones make warm what a touch needs besides its page
@@ -117,11 +112,7 @@ def against_echo(b, us):
         """A program on vCPU 0 (host 1) reads the TSC before and after it reads a word
         of a page that vCPU 1 (host 2) has written, page after page in no order;
         then the same number of echoes on the same link; by turns.""",
-        1.3, not_remote=REPS * BATCH - sum(len(rep) for rep in left),
-        means_us={'read': mean_us(fetch), 'echo': mean_us(echo),
-                  'request_to_answer_on_host_1': round(
-                      (after['fetch-ns'] - before['fetch-ns']) / n / 1000, 1),
-                  'fetched_on_host_1': n})
+        1.3, not_remote=REPS * BATCH - sum(len(rep) for rep in left))
     return floor
 
 
