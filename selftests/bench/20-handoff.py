@@ -36,13 +36,26 @@ def tsc_offset(b):
 
 
 def took_by(b, moves, gaps, offset):
-    """The handoff in each move, ns; 0: no jump as long as the program notes."""
+    """The handoff in each move, ns; 0: no jump as long as the program notes. The guest
+    stands still at some time of the request, but where the mover has taken the CPU
+    from it, from before that on."""
     slack = SLACK_MS * b.khz
     out = []
     for a, z in moves:
-        inside = [g for t, g in gaps if a - slack <= t - offset <= z + slack]
-        out.append(b.ns(max(inside, default=0)))
+        during = [g for t, g in gaps
+                  if t - offset <= z + slack and t + g - offset >= a - slack]
+        out.append(b.ns(max(during, default=0)))
     return out
+
+
+def told(b, moves, gaps, offset):
+    """All that was seen, ms from the first request on."""
+    def ms(ticks):
+        return round(b.ns(ticks) / 1e6, 2)
+    first = moves[0][0]
+    return 'moves (from, to) %s\ngaps (at, long) %s' % (
+        [(ms(a - first), ms(z - first)) for a, z in moves],
+        [(ms(t - offset - first), ms(g)) for t, g in gaps])
 
 
 def pairs(b, guest):
@@ -74,7 +87,8 @@ def pairs(b, guest):
     size = (after['handoff-bytes'] - before['handoff-bytes']) / n
     # to host 1 first, then to host 2
     back, there = took[::2], took[1::2]
-    need(all(x or y for x, y in zip(there, back)), 'moves without a gap: %s' % took)
+    need(all(x or y for x, y in zip(there, back)), 'moves without a gap: %s\n%s' % (
+        took, told(b, moves, gaps, offset)))
     return there, back, size, (after['handoff-ns'] - before['handoff-ns']) / n
 
 
