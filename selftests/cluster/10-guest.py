@@ -73,13 +73,13 @@ def used_mib(d, n):
 
 
 def kernel_kib(d, n):
-    """What the kernel of a host has taken and names no other use for, of which guest
-    RAM is the only large one, with the slab that describes it; from /proc/meminfo."""
+    """What the kernel of a host has taken and names no use for in /proc/meminfo, of
+    which guest RAM is the only large one."""
     m = {k: int(v) for k, v in re.findall(r'^(\w+): +(\d+)', d.host(
         n, 'cat /proc/meminfo'), re.M)}
-    return m['MemTotal'] - sum(m[k] for k in (
-        'MemFree', 'Buffers', 'Cached', 'SwapCached', 'AnonPages', 'KernelStack',
-        'PageTables'))
+    return m['MemTotal'] - sum(m.get(k, 0) for k in (
+        'MemFree', 'Buffers', 'Cached', 'SwapCached', 'AnonPages', 'Slab',
+        'KernelStack', 'PageTables', 'SecPageTables'))
 
 
 def hotplug_moving(tap, d, con, name, last):
