@@ -79,8 +79,8 @@ def host_killed(d, tap):
         except hkdrive.Failed:
             # seen twice, and never understood: what do the link's threads wait for?
             print(re.sub('^', '# ', d.host(
-                1, 'for p in $(pgrep hk-); do echo $(cat /proc/$p/comm); '
-                'cat /proc/$p/stack; done; hkctl link show', check=False)[1],
+                1, 'for f in $(grep -l ^hk- /proc/[0-9]*/comm); do cat $f '
+                '${f%comm}stack; done; hkctl link show', check=False)[1],
                 flags=re.M))
             raise
         if con:
