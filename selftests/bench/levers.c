@@ -11,56 +11,25 @@
  *		Each node adds to a word of its own in the same page, without pause, for so
  *		long; a line "share ADDITIONS" a round, of both together.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
-#include "hyperkernel.h"
+#include "ram.h"
 
-#define PAGE	4096ul
 #define WORDS	(PAGE / sizeof(uint64_t))
 
 static volatile bool over;
 
-static void die(const char *what)
+static volatile uint64_t *map_at_least(const char *device, unsigned long want)
 {
-	fprintf(stderr, "levers: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
+	volatile uint64_t *ram;
+	unsigned long pages;
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
-
-static volatile uint64_t *map(const char *device, unsigned long pages)
-{
-	struct hk_info info = { .size = sizeof(info) };
-	int fd = open(device, O_RDWR);
-	void *p;
-
-	if (fd < 0 || ioctl(fd, HK_IOC_INFO, &info))
-		die(device);
-	if (info.ram_bytes / PAGE < pages) {
-		fprintf(stderr, "levers: %s has %llu pages only\n", device,
-			(unsigned long long)info.ram_bytes / PAGE);
+	ram = map(device, &pages);
+	if (pages < want) {
+		fprintf(stderr, "levers: %s has %lu pages only\n", device, pages);
 		exit(1);
 	}
-	p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		die(device);
-	return p;
+	return ram;
 }
 
 /* Word of a page in a round: what it must be when it is read */
@@ -138,13 +107,13 @@ int main(int argc, char **argv)
 		n[0] = strtoul(argv[2], NULL, 0);
 		n[1] = strtoul(argv[3], NULL, 0);
 		return scan((unsigned int)n[0], n[1], !strcmp(argv[4], "same"),
-			    map(argv[5], n[1]), map(argv[6], n[1]));
+			    map_at_least(argv[5], n[1]), map_at_least(argv[6], n[1]));
 	}
 	if (argc == 6 && !strcmp(argv[1], "share")) {
 		n[0] = strtoul(argv[2], NULL, 0);
 		n[1] = strtoul(argv[3], NULL, 0);
-		return share((unsigned int)n[0], (unsigned int)n[1], map(argv[4], 1),
-			     map(argv[5], 1));
+		return share((unsigned int)n[0], (unsigned int)n[1], map_at_least(argv[4], 1),
+			     map_at_least(argv[5], 1));
 	}
 	fprintf(stderr, "usage: levers scan ROUNDS PAGES same|random DEVICE DEVICE\n"
 		"       levers share ROUNDS MS DEVICE DEVICE\n");

@@ -16,57 +16,18 @@
  *		Pages of memory that the host uses, other than for page tables, page
  *		cache and processes: "used PAGES".
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
-#include "hyperkernel.h"
+#include "ram.h"
 
-#define PAGE		4096ul
 #define NODES_MAX	8
 /* Longer than a page is held for whoever got it: see hold_us in kmod/recall.c */
 #define HOLD_OVER_NS	40000000
-
-static void die(const char *what)
-{
-	fprintf(stderr, "ramdev: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
 
 static void hold_over(void)
 {
 	struct timespec ts = { 0, HOLD_OVER_NS };
 
 	nanosleep(&ts, NULL);
-}
-
-static volatile uint64_t *map(const char *device, unsigned long *pages)
-{
-	struct hk_info info = { .size = sizeof(info) };
-	int fd = open(device, O_RDWR);
-	void *p;
-
-	if (fd < 0 || ioctl(fd, HK_IOC_INFO, &info))
-		die(device);
-	*pages = info.ram_bytes / PAGE;
-	p = mmap(NULL, *pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		die(device);
-	return p;
 }
 
 static volatile uint64_t *page(volatile uint64_t *ram, unsigned long gfn)
