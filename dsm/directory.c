@@ -14,6 +14,25 @@
  * Two transactions need no DONE, as all that home sends to the requester later
  * arrives later: a GRANT_X with no ACK to wait for, and data that home's own
  * page machine supplies (page_send_data(), which sends the DONE for it).
+ *
+ * Pages that migrate are read and then written by one node after the other: two requests
+ * each, of which the first alone would do, were it granted like the second. That such
+ * pages can be told by what the directory sees, and that reads of them are then to be
+ * granted exclusive, is from
+ *
+ *	P. Stenstroem, M. Brorsson, L. Sandberg: An Adaptive Cache Coherence Protocol
+ *	Optimized for Migratory Sharing. ISCA 1993
+ *	A. Cox, R. Fowler: Adaptive Cache Coherency for Detecting Migratory Shared Data.
+ *	ISCA 1993
+ *
+ * Both take the mark away when the next reader finds that the page was not written. A
+ * host does not know that: it maps a page that it may write as writable at once, and
+ * write-protecting it to see would cost each visit a fault. So home looks now and then.
+ * A read of a page that the owner alone has is *lone*: it makes the first sharer. If it
+ * gets a copy, home sees what comes next: a write by the same node, and the page has
+ * migrated; a read or write by another one, and it has not (dir_learn()). Both are
+ * counted, and on a good score some reads are granted exclusive without a look, the more
+ * the better the score; then one lone read gets a copy again, to see.
  */
 #include "directory.h"
 
@@ -82,6 +101,18 @@ static struct hk_dmsg *dir_reply(const struct dir_ask *ask, struct hk_out *out,
 	return m;
 }
 
+static bool nodes_one(hk_nodes set)
+{
+	unsigned int i, nr = 0;
+	u64 word;
+
+	for (i = 0; i < HK_NODES_WORDS; i++) {
+		word = hk_nodes_word(set, i);
+		nr += !!word + !!(word & (word - 1));
+	}
+	return nr == 1;
+}
+
 /* The lowest id above @last in @set, which is not empty; wraps around */
 static u16 nodes_next(hk_nodes set, u16 last)
 {
@@ -93,6 +124,40 @@ static u16 nodes_next(hk_nodes set, u16 last)
 		word = hk_nodes_word(set, i);
 	}
 	return i * 64 + __builtin_ctzll(word);
+}
+
+/* Of the last lone read: what comes next says what it was worth */
+static void dir_learn(struct hk_dir *dir, const struct dir_ask *ask)
+{
+	hk_nodes bit = hk_node_bit(ask->req);
+	bool same = hk_nodes_any(dir->sharers & bit);
+
+	/* the owner alone has it; or what more than one reader means is counted */
+	if (!nodes_one(dir->sharers))
+		return;
+	/* its copy was dropped, it reads again */
+	if (same && !ask->write)
+		return;
+	if (!same) {
+		dir->score -= dir->score < HK_DIR_SCORE_LOSS ?
+			      dir->score : HK_DIR_SCORE_LOSS;
+		dir->grants = 0;
+		return;
+	}
+	if (dir->score < HK_DIR_SCORE_MAX)
+		dir->score++;
+	if (dir->score >= HK_DIR_SCORE_MIN)
+		dir->grants = dir->score - HK_DIR_SCORE_MIN + 1;
+}
+
+/*
+ * To be treated as a write? There must be no read copies: a reader's request has no
+ * token for their ACKs. And the reader has to agree, which peers that do not know of it
+ * do not, and nobody does for a page that is only guessed to be wanted.
+ */
+static bool read_exclusive(const struct hk_dir *dir, const struct dir_ask *ask)
+{
+	return dir->grants && ask->tokens.ack && !hk_nodes_any(dir->sharers);
 }
 
 static void start_get_s(struct hk_dir *dir, const struct dir_ask *ask,
@@ -137,6 +202,20 @@ static void start_get_x(struct hk_dir *dir, const struct dir_ask *ask,
 	dir->busy = ask->req;
 }
 
+/*
+ * By its token the reader knows that home wants it to have the page, and not the owner
+ * who was asked for a copy
+ */
+static void start_read_exclusive(struct hk_dir *dir, const struct dir_ask *ask,
+				 struct hk_out *out)
+{
+	struct dir_ask give = *ask;
+
+	give.tokens.data = ask->tokens.ack;
+	dir->grants--;
+	start_get_x(dir, &give, out);
+}
+
 /* Nobody ever touched the page; reader or writer, it is the requester's own */
 static void start_first(struct hk_dir *dir, const struct dir_ask *ask,
 			struct hk_out *out)
@@ -157,10 +236,13 @@ static void start(struct hk_dir *dir, const struct hk_dir_wait *wait,
 {
 	hk_nodes copies = dir->sharers | hk_node_bit(dir->owner);
 
+	dir_learn(dir, ask);
 	if (dir->flags & HK_DIR_F_LOST)
 		start_lost(ask, out);
 	else if (dir->owner == HK_NODE_NONE)
 		start_first(dir, ask, out);
+	else if (!ask->write && read_exclusive(dir, ask))
+		start_read_exclusive(dir, ask, out);
 	else if (!ask->write)
 		start_get_s(dir, ask, out);
 	else if (ask->have && hk_nodes_any(copies & hk_node_bit(ask->req)))

@@ -17,6 +17,15 @@
  */
 #define HK_DIR_F_LOST		0x01
 
+/*
+ * Pages that migrate, see directory.c: seen to so often more than not, a page has its
+ * reads granted exclusive; each time that it was not outweighs so many that it was
+ */
+#define HK_DIR_SCORE_MIN	6
+#define HK_DIR_SCORE_MAX	16
+#define HK_DIR_SCORE_LOSS	6
+#define HK_DIR_GRANTS_MAX	(HK_DIR_SCORE_MAX - HK_DIR_SCORE_MIN + 1)
+
 /**
  * struct hk_dir - directory entry of one page, at its home; 16 bytes
  * @sharers: nodes that may have a read copy, without the owner; a node that
@@ -25,14 +34,18 @@
  *	touched the page, it is all zero
  * @busy: requester of the transaction under way, HK_NODE_NONE when idle
  * @flags: HK_DIR_F_*
- * @reserved: zero
+ * @score: how often the page was seen to migrate, less how often not; at most
+ *	HK_DIR_SCORE_MAX
+ * @grants: reads to be granted exclusive before the next one that is watched; at most
+ *	HK_DIR_GRANTS_MAX
  */
 struct hk_dir {
 	hk_nodes sharers;
 	u16 owner;
 	u16 busy;
 	u16 flags;
-	u16 reserved;
+	u8 score;
+	u8 grants;
 };
 
 /**

@@ -14,7 +14,8 @@
 /**
  * enum hk_dmsg_type - page protocol messages
  * @HK_DMSG_NONE: no message
- * @HK_DMSG_GET_S: requester -> home: wants a read copy
+ * @HK_DMSG_GET_S: requester -> home: wants a read copy; with a second token: or the
+ *	page itself, as home thinks fit
  * @HK_DMSG_GET_X: requester -> home: wants to write; HK_DMSG_F_HAVE when it has
  *	a current copy
  * @HK_DMSG_FWD_S: home -> owner: send a read copy to @req
@@ -61,7 +62,9 @@ enum hk_dmsg_type {
 /**
  * struct hk_tokens - what those who answer a request prove that they were asked by
  * @data: told to home, and by it to the owner; comes back with the reply
- * @ack: told to home, and by it to the others that have a copy; comes back with ACK
+ * @ack: told to home, and by it to the others that have a copy; comes back with ACK. In
+ *	GET_S: told to the owner in place of @data, and comes back with DATA_X, where home
+ *	has the page given away to the reader; zero: a read copy is all that will do
  *
  * The requester makes them up for each request anew, and nobody else can guess them.
  * In a message, what its type does not carry is zero.
@@ -77,8 +80,8 @@ struct hk_tokens {
  *	device, not guest physical: see Documentation/architecture.rst)
  * @to: set of receivers; more than one bit only for INV
  * @acks: nodes whose ACKs the requester has to wait for (DATA_X, FWD_X, GRANT_X)
- * @tokens: of the request: both in GET_X, @ack in INV and ACK, none in DONE, @data
- *	in all others
+ * @tokens: of the request: both in GET_X, both or @data in GET_S, @ack in INV and ACK,
+ *	none in DONE, @data in all others. FWD_X and DATA_X for a reader: its @ack, as @data
  * @from: sender, filled in by the engine
  * @req: requester on whose behalf a FWD or INV is sent, or whose transaction a
  *	DONE ends (home sends that DONE to itself where it supplies the data);

@@ -106,6 +106,7 @@ static const struct page_edge page_table[HK_PG_NR][HK_EV_NR] = {
 		[HK_EV_WRITE]	= EDGE(INVALID_RD, NOTHING, 0),
 		[HK_EV_INV]	= EDGE(INVALID_RD, ACK, 0),
 		[HK_EV_DATA_S]	= EDGE(SHARED, READ_REPLY, INSTALL | WAKE),
+		[HK_EV_DATA_X]	= EDGE(EXCLUSIVE, READ_REPLY, INSTALL | WAKE),
 		[HK_EV_GRANT_X]	= EDGE(EXCLUSIVE, READ_REPLY, ZERO | WAKE),
 		[HK_EV_LOST]	= EDGE(INVALID, LOST, LOST | WAKE),
 	},
@@ -228,15 +229,24 @@ static bool msg_valid(const struct hk_page_where *w, enum hk_page_event ev,
 }
 
 /* Whoever does not know the token was not asked, or for an earlier request */
-static bool token_valid(const struct hk_page_ctx *ctx, enum hk_page_event ev,
-			const struct hk_dmsg *msg)
+static bool token_valid(const struct hk_page_ctx *ctx, u8 state,
+			enum hk_page_event ev, const struct hk_dmsg *msg)
 {
+	u32 data = ctx->tokens.data;
+
+	/*
+	 * Home may have the page given away to a reader that agreed to it. An owner that
+	 * was asked for a copy does not know that token.
+	 */
+	if (ev == HK_EV_DATA_X && state == HK_PG_INVALID_RD)
+		data = ctx->tokens.ack;
+
 	switch (ev) {
 	case HK_EV_DATA_S:
 	case HK_EV_DATA_X:
 	case HK_EV_GRANT_X:
 	case HK_EV_LOST:
-		return msg->tokens.data == ctx->tokens.data;
+		return data && msg->tokens.data == data;
 	case HK_EV_ACK:
 		return msg->tokens.ack == ctx->tokens.ack;
 	case HK_EV_READ:
@@ -281,8 +291,8 @@ static void page_send_get(const struct hk_page_where *w,
 
 	m->flags = flags;
 	m->tokens.data = w->tokens.data;
-	/* nobody has to give his copy up for a reader */
-	if (type == HK_DMSG_GET_X)
+	/* nobody has to give a read copy up for a reader, but the owner may the page */
+	if (type == HK_DMSG_GET_X || w->read_x)
 		m->tokens.ack = w->tokens.ack;
 	ctx->tokens = m->tokens;
 }
@@ -382,7 +392,7 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 	if (out->nr > HK_OUT_MAX - 2)
 		return -EPROTO;
 	if (event_is_msg(ev) &&
-	    (!msg_valid(w, ev, msg) || !token_valid(ctx, ev, msg)))
+	    (!msg_valid(w, ev, msg) || !token_valid(ctx, *state, ev, msg)))
 		return -EPROTO;
 
 	edge = &page_table[*state][ev];
@@ -475,6 +485,20 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 	*state = next;
 	out->act |= act;
 	return 0;
+}
+
+struct hk_tokens hk_page_draw_tokens(u64 random)
+{
+	struct hk_tokens tokens = {
+		.data = (u32)random,
+		.ack = random >> 32,
+	};
+
+	if (!tokens.data)
+		tokens.data = 1;
+	if (!tokens.ack || tokens.ack == tokens.data)
+		tokens.ack = tokens.data + 1 ?: 1;
+	return tokens;
 }
 
 int hk_page_event_of(u8 type)

@@ -132,13 +132,16 @@ struct hk_page_ctx {
  * @gfn: page
  * @self: this node
  * @home: home of @gfn in this epoch
- * @tokens: of the request that HK_EV_READ or HK_EV_WRITE may begin: at random, new
- *	ones each time. Not looked at for other events
+ * @tokens: of the request that HK_EV_READ or HK_EV_WRITE may begin, by
+ *	hk_page_draw_tokens(), new ones each time. Not looked at for other events
+ * @read_x: a read may be answered by the right to write, where home finds that the page
+ *	migrates. Home must know of such requests. Likewise, for HK_EV_READ
  */
 struct hk_page_where {
 	u64 gfn;
 	u16 self;
 	u16 home;
+	bool read_x;
 	struct hk_tokens tokens;
 };
 
@@ -198,6 +201,19 @@ static inline bool hk_page_stable(u8 state)
 int hk_page_step(const struct hk_page_where *w, u8 *state,
 		 struct hk_page_ctx *ctx, enum hk_page_event ev,
 		 const struct hk_dmsg *msg, struct hk_out *out);
+
+/**
+ * hk_page_draw_tokens() - tokens for a request that may begin
+ * @random: 64 bits that nobody else can guess, new ones each time
+ *
+ * Neither is zero, as a field is that nobody has filled in, and they differ: so a
+ * message without its token, or with the other one, is never right by chance. The price:
+ * whoever knows one may guess the other with six chances in 2^32 instead of one.
+ *
+ * Context: any.
+ * Return: the tokens
+ */
+struct hk_tokens hk_page_draw_tokens(u64 random);
 
 /**
  * hk_page_event_of() - event for a message that goes to the page side

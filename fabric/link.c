@@ -40,6 +40,7 @@
  * 5. hk_link_echo(): ENDING is part of its wait condition.
  * 6. Another hk_link_end(): the state is changed under @lock, the work queued once.
  * 7. hk_link_renew() and what it sets going: see link_renew.c.
+ * 8. Several connections, each with a receiver of its own: see link_path.c.
  *
  * The end work holds a reference of its own ("running"), given at creation.
  *
@@ -75,14 +76,6 @@
 
 /* A receiver that works on one message for so many times dead_ms is stuck */
 #define RX_BUSY_DEADS	2
-
-/* Messages */
-
-static u32 msg_bytes(const struct hk_msg *msg)
-{
-	return sizeof(msg->hdr) + le32_to_cpu(msg->hdr.len) +
-	       (msg->page ? HK_WIRE_PAGE_SIZE : 0);
-}
 
 /* The end */
 
@@ -141,6 +134,7 @@ static void link_end_work(struct work_struct *work)
 
 	/* Not in hk_link_end(): the lock of the wait queue is not a raw one */
 	wake_up_all(&link->echo_wait);
+	wake_up_all(&link->path_wait);
 	if (flags & END_TELL)
 		wait_for_completion_timeout(&link->tx_done,
 					    msecs_to_jiffies(END_BYE_MS));
@@ -156,15 +150,15 @@ static void link_end_work(struct work_struct *work)
 		link->ops->ending(link, link->why);
 	hk_link_renew_shutdown(link);
 	kthread_stop(link->tx_task);
-	kthread_stop(link->rx_task);
+	hk_path_stop_rx(link);
 	timer_shutdown_sync(&link->timer);
 	put_task_struct(link->tx_task);
-	/* hk_link_close() compares it: a new task may come to the same address */
-	put_task_struct(xchg(&link->rx_task, NULL));
+	hk_path_cancel(link);
 
 	hk_link_renew_release(link);
 	hk_transport_put(link->cfg.transport);
 	link_purge(link);
+	hk_retain_purge(&link->retain);
 	link->ops->down(link, link->why);
 
 	WRITE_ONCE(link->state, LINK_ENDED);
@@ -179,8 +173,11 @@ void hk_link_fail(struct hk_link *link, const char *why)
 
 void hk_link_close(struct hk_link *link, const char *why)
 {
-	if (WARN_ON_ONCE(current == READ_ONCE(link->rx_task)))
-		return;
+	unsigned int i;
+
+	for (i = 0; i < HK_PATH_MAX; i++)
+		if (WARN_ON_ONCE(current == READ_ONCE(link->paths[i].rx_task)))
+			return;
 	hk_link_end(link, why ? END_TELL : 0, "%s", why ?: "closed");
 	wait_for_completion(&link->ended);
 	/* The module may be unloaded next: let the function return, too */
@@ -227,8 +224,7 @@ refuse:
 	return -ENOTCONN;
 }
 
-/* Fill what hk_link_send() fills, for messages that never are in a lane */
-static void tx_own_hdr(struct hk_link *link, struct hk_msg *msg)
+void hk_link_own_hdr(struct hk_link *link, struct hk_msg *msg)
 {
 	struct hk_wire_hdr *hdr = &msg->hdr;
 
@@ -255,8 +251,7 @@ static void tx_fill_bye(struct hk_link *link)
 	strscpy_pad(text->text, link->why, sizeof(text->text));
 }
 
-/* As late as possible, right before the bytes are given to the transport */
-static void tx_timestamp(struct hk_link *link, struct hk_msg *msg)
+void hk_link_timestamp(struct hk_link *link, struct hk_msg *msg)
 {
 	struct hk_wire_ping *ping = (struct hk_wire_ping *)msg->body;
 
@@ -266,10 +261,17 @@ static void tx_timestamp(struct hk_link *link, struct hk_msg *msg)
 		ping->t_peer = cpu_to_le64(hk_link_tsc(link));
 }
 
+/* Whether the peer has acknowledged enough for more to be sent */
+static bool tx_room(struct hk_link *link)
+{
+	return !link->retaining || hk_retain_room(&link->retain);
+}
+
 static bool tx_wanted(struct hk_link *link)
 {
-	return READ_ONCE(link->queued) || READ_ONCE(link->ping_due) ||
-	       READ_ONCE(link->switch_due) ||
+	return (READ_ONCE(link->queued) && tx_room(link)) ||
+	       READ_ONCE(link->ping_due) || READ_ONCE(link->switch_due) ||
+	       hk_path_tx_wanted(link) ||
 	       hk_link_ending(link) || kthread_should_stop();
 }
 
@@ -293,11 +295,11 @@ static unsigned int tx_collect(struct hk_link *link, bool *more, bool *last)
 		WRITE_ONCE(link->switch_due, false);
 		link->batch[nr++] = link->switch_msg;
 		link->switch_msg = NULL;
-		tx_own_hdr(link, link->batch[0]);
+		hk_link_own_hdr(link, link->batch[0]);
 		goto number;
 	}
 	/* Not before HELLO went out */
-	if (link->tx_seq && READ_ONCE(link->ping_due)) {
+	if (link->tx_seq && READ_ONCE(link->ping_due) && !link->retaining) {
 		WRITE_ONCE(link->ping_due, false);
 		hk_link_fill_ping(link, link->ping);
 		link->batch[nr++] = link->ping;
@@ -311,6 +313,9 @@ static unsigned int tx_collect(struct hk_link *link, bool *more, bool *last)
 		*last = true;
 		return 0;
 	}
+	/* One batch too much, or a few, do not matter; the end does not wait */
+	if (!ending && !tx_room(link))
+		goto unlock;
 	for (lane = 0; lane < (ending ? HK_LANE_PAGE : HK_LANE_NR); lane++) {
 		while (!list_empty(&link->lanes[lane])) {
 			if (nr == HK_TX_BATCH || bytes >= TX_BATCH_BYTES) {
@@ -324,7 +329,7 @@ static unsigned int tx_collect(struct hk_link *link, bool *more, bool *last)
 			list_del(&msg->list);
 			WRITE_ONCE(link->queued, link->queued - 1);
 			link->batch[nr++] = msg;
-			bytes += msg_bytes(msg);
+			bytes += hk_msg_bytes(msg);
 			if (msg->hdr.type == HK_MSG_PONG)
 				goto unlock;
 		}
@@ -342,12 +347,20 @@ number:
 	/* What the messages tell of happened before they were taken out of the lanes */
 	stamp = hk_clock_stamp(hk_link_tsc(link));
 	for (i = 0; i < nr; i++) {
-		link->batch[i]->hdr.seq = cpu_to_le64(link->tx_seq + 1 + i);
+		link->batch[i]->hdr.seq = cpu_to_le64(link->tx_numbered + 1 + i);
 		link->batch[i]->hdr.stamp = cpu_to_le32(stamp);
+		if (link->retaining)
+			hk_retain_add(&link->retain, link->batch[i]);
 	}
+	/* An ACK may come before the transport has returned */
+	WRITE_ONCE(link->tx_numbered, link->tx_numbered + nr);
 	return nr;
 }
 
+/*
+ * One step of the sender. While messages are retained they are the list's, and what a
+ * path failed with is sent again on another one: an error is none then.
+ */
 static bool tx_once(struct hk_link *link)
 {
 	unsigned int nr, i, type;
@@ -356,30 +369,34 @@ static bool tx_once(struct hk_link *link)
 	int err = 0;
 
 	rcuwait_wait_event(&link->tx_wait, tx_wanted(link), TASK_IDLE);
+	if (READ_ONCE(link->several)) {
+		switch (hk_path_tx(link)) {
+		case HK_TX_AGAIN:
+			return true;
+		case HK_TX_STOP:
+			return false;
+		case HK_TX_GO_ON:
+			break;
+		}
+	}
 	nr = tx_collect(link, &more, &last);
 	if (nr) {
 		for (i = 0; i < nr; i++)
-			bytes += msg_bytes(link->batch[i]);
-		tx_timestamp(link, link->batch[0]);
+			bytes += hk_msg_bytes(link->batch[i]);
+		hk_link_timestamp(link, link->batch[0]);
 		over = link->batch[0]->hdr.type == HK_MSG_SWITCH;
-		err = link->tx_conn->transport->send(link->tx_conn, link->batch,
-						     nr, more);
+		err = hk_path_send(link->active, link->active_gen, link->batch, nr,
+				   bytes, more);
 	}
 	for (i = 0; i < nr; i++) {
 		type = link->batch[i]->hdr.type;
-		WRITE_ONCE(link->tx_types[type], link->tx_types[type] + !err);
-		if (link->batch[i] != link->ping)
+		WRITE_ONCE(link->tx_types[type], link->tx_types[type] +
+			   (!err || link->retaining));
+		if (link->batch[i] != link->ping && !link->retaining)
 			hk_msg_free(link->batch[i]);
 	}
-	if (err) {
-		/* The receiver may still find a BYE that says more */
-		if (link->tx_conn->why[0])
-			hk_link_end(link, END_WEAK, "%s", link->tx_conn->why);
-		else
-			hk_link_end(link, END_WEAK, "send to node %u: error %d",
-				    link->cfg.peer, err);
+	if (err && hk_link_ending(link))
 		return false;
-	}
 	WRITE_ONCE(link->tx_seq, link->tx_seq + nr);
 	WRITE_ONCE(link->tx_bytes, link->tx_bytes + bytes);
 	if (over)
@@ -462,6 +479,9 @@ static void link_timer(struct timer_list *timer)
 		if (now >= next) {
 			WRITE_ONCE(link->ping_due, true);
 			rcuwait_wake_up(&link->tx_wait);
+			/* A path is given up earlier than the link */
+			if (READ_ONCE(link->joined))
+				beat = min(beat, dead / 8);
 			if (link->ops->timed(link))
 				beat = min(beat, hk_clock_interval_ns(READ_ONCE(link->rtt_min)));
 			next = now + beat;
@@ -475,6 +495,8 @@ static void link_timer(struct timer_list *timer)
 	}
 	if (quiet)
 		next = min(next, max(quiet + dead, link->spared_until));
+	if (READ_ONCE(link->several))
+		next = min(next, hk_path_timer(link, now));
 	link->next_tick = next;
 	mod_timer(&link->timer, jiffies + nsecs_to_jiffies(next - now) + 1);
 }
@@ -488,6 +510,7 @@ static void link_free(struct kref *kref)
 	/* All that could sleep was done by the end work */
 	hk_msg_free(link->ping);
 	hk_msg_free(link->bye);
+	hk_msg_free(link->path_msg);
 	kfree(link);
 }
 
@@ -519,13 +542,12 @@ static struct hk_msg *hello_msg(const struct hk_link_cfg *cfg)
 	return msg;
 }
 
-/* A thread that runs when woken and whose task_struct outlives it */
-static struct task_struct *link_thread(struct hk_link *link, const char *name,
-				       int (*fn)(void *data))
+struct task_struct *hk_link_thread(struct hk_link *link, const char *name,
+				   int (*fn)(void *data), void *data)
 {
 	struct task_struct *task;
 
-	task = kthread_create(fn, link, "hk-%s/%u-%u", name, link->cfg.self,
+	task = kthread_create(fn, data, "hk-%s/%u-%u", name, link->cfg.self,
 			      link->cfg.peer);
 	if (IS_ERR(task))
 		return task;
@@ -535,7 +557,7 @@ static struct task_struct *link_thread(struct hk_link *link, const char *name,
 	return task;
 }
 
-static void link_thread_undo(struct task_struct *task)
+void hk_link_thread_undo(struct task_struct *task)
 {
 	/* Never woken: the function is not entered */
 	kthread_stop(task);
@@ -547,6 +569,7 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 			       struct socket *sock, char *why)
 {
 	struct hk_link *link;
+	struct hk_path *path;
 	struct hk_msg *hello;
 	int i, err = -ENOMEM;
 
@@ -577,6 +600,7 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 	mutex_init(&link->echo_lock);
 	init_waitqueue_head(&link->echo_wait);
 	hk_link_renew_init(link);
+	hk_path_init(link);
 	INIT_WORK(&link->end_work, link_end_work);
 	timer_setup(&link->timer, link_timer, 0);
 	link->quick = QUICK_PINGS;
@@ -588,27 +612,35 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 				  GFP_KERNEL);
 	link->bye = hk_msg_alloc(HK_MSG_BYE, 0, sizeof(struct hk_wire_text),
 				 GFP_KERNEL);
-	if (!hello || !link->ping || !link->bye)
+	link->path_msg = hk_msg_alloc(HK_MSG_PATH, 0, sizeof(struct hk_wire_path),
+				      GFP_KERNEL);
+	if (!hello || !link->ping || !link->bye || !link->path_msg)
 		goto err_msgs;
-	tx_own_hdr(link, link->ping);
-	tx_own_hdr(link, link->bye);
+	hk_link_own_hdr(link, link->ping);
+	hk_link_own_hdr(link, link->bye);
+	hk_link_own_hdr(link, link->path_msg);
 
-	link->tx_task = link_thread(link, "tx", tx_thread);
+	path = &link->paths[0];
+	link->tx_task = hk_link_thread(link, "tx", tx_thread, link);
 	if (IS_ERR(link->tx_task)) {
 		err = PTR_ERR(link->tx_task);
 		goto err_msgs;
 	}
-	link->rx_task = link_thread(link, "rx", hk_link_rx_thread);
-	if (IS_ERR(link->rx_task)) {
-		err = PTR_ERR(link->rx_task);
+	path->rx_task = hk_link_thread(link, "rx", hk_link_rx_thread, path);
+	if (IS_ERR(path->rx_task)) {
+		err = PTR_ERR(path->rx_task);
 		goto err_tx;
 	}
-	link->conn = cfg->transport->open(sock, cfg, why);
-	if (IS_ERR(link->conn)) {
-		err = PTR_ERR(link->conn);
+	path->conn = cfg->transport->open(sock, cfg, why);
+	if (IS_ERR(path->conn)) {
+		err = PTR_ERR(path->conn);
 		goto err_rx;
 	}
-	link->tx_conn = link->conn;
+	hk_path_addresses(path, sock);
+	path->state = HK_LINK_PATH_STANDBY;
+	path->joined = true;
+	link->active = path;
+	link->tx_conn = path->conn;
 
 	/* Nothing fails from here on; the control lane starts with HELLO */
 	hk_link_send(link, hello);
@@ -616,14 +648,15 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 	link->next_tick = link->quiet_since;
 	mod_timer(&link->timer, jiffies + 1);
 	wake_up_process(link->tx_task);
-	wake_up_process(link->rx_task);
+	wake_up_process(path->rx_task);
 	return link;
 
 err_rx:
-	link_thread_undo(link->rx_task);
+	hk_link_thread_undo(path->rx_task);
 err_tx:
-	link_thread_undo(link->tx_task);
+	hk_link_thread_undo(link->tx_task);
 err_msgs:
+	hk_msg_free(link->path_msg);
 	hk_msg_free(link->bye);
 	hk_msg_free(link->ping);
 	hk_msg_free(hello);
@@ -653,6 +686,11 @@ bool hk_link_is_up(struct hk_link *link)
 	return READ_ONCE(link->state) == LINK_UP;
 }
 
+u32 hk_link_features(struct hk_link *link)
+{
+	return READ_ONCE(link->features);
+}
+
 s64 hk_link_tsc_offset(struct hk_link *link, u64 *error)
 {
 	unsigned long irq;
@@ -670,11 +708,14 @@ s64 hk_link_tsc_offset(struct hk_link *link, u64 *error)
 void hk_link_stats_get(struct hk_link *link, struct hk_link_stats *stats)
 {
 	unsigned long irq;
+	unsigned int i;
 
 	stats->tx_msgs = READ_ONCE(link->tx_seq);
 	stats->tx_bytes = READ_ONCE(link->tx_bytes);
 	stats->rx_msgs = READ_ONCE(link->rx_seq);
-	stats->rx_bytes = READ_ONCE(link->rx_bytes);
+	stats->rx_bytes = 0;
+	for (i = 0; i < HK_PATH_MAX; i++)
+		stats->rx_bytes += READ_ONCE(link->paths[i].rx_bytes);
 	stats->rx_stale = READ_ONCE(link->rx_stale);
 	stats->renewals = READ_ONCE(link->renewals);
 	stats->tsc_offset = hk_link_tsc_offset(link, &stats->tsc_error);

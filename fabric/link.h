@@ -14,6 +14,7 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/rcupdate.h>
+#include <linux/socket.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include "msg.h"
@@ -59,6 +60,8 @@ struct hk_msg {
  *	link waits for recv next, and recv may be waiting for such a one.
  * @down: the link ended; exactly once, in process context; @why is text for
  *	humans. No recv runs or will run. Must not call hk_link_close().
+ * @path: optional: a path can be used now, or no longer. In process context; not after
+ *	@down
  * @fill_ping: optional: put node figures (used, budget) into a PING or PONG. Called
  *	in the sending and in the receiving thread, perhaps at the same time.
  * @seen_ping: optional: the peer's figures, in the receiving thread
@@ -75,6 +78,7 @@ struct hk_link_ops {
 	int (*recv)(struct hk_link *link, struct hk_msg *msg, char *why);
 	void (*ending)(struct hk_link *link, const char *why);
 	void (*down)(struct hk_link *link, const char *why);
+	void (*path)(struct hk_link *link, unsigned int id);
 	void (*fill_ping)(struct hk_link *link, struct hk_wire_ping *ping);
 	void (*seen_ping)(struct hk_link *link, const struct hk_wire_ping *ping);
 	void (*up)(struct hk_link *link);
@@ -135,6 +139,41 @@ struct hk_link_stats {
 	s64 tsc_offset;
 	u64 tsc_error;
 	u64 up_ms;
+};
+
+enum hk_link_path_state {
+	HK_LINK_PATH_NONE,	/* never was */
+	HK_LINK_PATH_JOINING,	/* the peer has not taken it up yet */
+	HK_LINK_PATH_STANDBY,	/* would be used if the active one failed */
+	HK_LINK_PATH_ACTIVE,	/* what is sent goes here */
+	HK_LINK_PATH_DOWN,	/* has failed, or was dropped */
+};
+
+/**
+ * struct hk_link_path - one connection of a link
+ * @state: enum hk_link_path_state
+ * @why: DOWN: the reason
+ * @local: own address; AF_UNSPEC: not known
+ * @peer: the other one
+ * @tx_bytes: sent on it; this and what follows counts over all connections that this
+ *	path has had
+ * @rx_bytes: received
+ * @resent: messages sent again here, as another path failed with them
+ * @again: messages received that had come on another path already, dropped
+ * @failovers: times sending has come here from a path that failed
+ * @rtt_ns: last round trip, 0: not measured
+ */
+struct hk_link_path {
+	u8 state;
+	char why[HK_REASON_MAX];
+	struct sockaddr_storage local;
+	struct sockaddr_storage peer;
+	u64 tx_bytes;
+	u64 rx_bytes;
+	u64 resent;
+	u64 again;
+	u32 failovers;
+	u64 rtt_ns;
 };
 
 #define HK_LINK_RTT_NR	4	/* percentiles: 50, 90, 99, 99.9 */
@@ -201,10 +240,44 @@ void hk_link_close(struct hk_link *link, const char *why);
  * closed and the renewals of the statistics count one more. When the other end of
  * @sock is not given to the peer within dead_ms, the link ends.
  * Context: process, may sleep.
- * Return: 0; -ENOTCONN the link is not up; -EOPNOTSUPP it is not over TCP; -EBUSY
- * another renewal has not ended yet; -ENOMEM; or what is wrong with the socket
+ * Return: 0; -ENOTCONN the link is not up; -EOPNOTSUPP it is not over TCP, or has
+ * several paths; -EBUSY another renewal has not ended yet; -ENOMEM; or what is wrong
+ * with the socket
  */
 int hk_link_renew(struct hk_link *link, struct socket *sock, char *why);
+
+/**
+ * hk_link_path_add() - give a link another connection
+ * @link: link that is up
+ * @id: number of the path, below HK_PATH_MAX; the same at both ends
+ * @sock: connected stream socket, its other end given to the peer's link likewise;
+ *	on success the link owns it
+ * @why: out, HK_REASON_MAX bytes: text for humans when it fails
+ *
+ * Returns at once. The path is joining until the peer has taken it up as well; when
+ * that takes longer than dead_ms it is dropped, and the link goes on.
+ * Context: process, may sleep.
+ * Return: 0; -ENOTCONN the link is not up; -EOPNOTSUPP it is not over TCP; -EEXIST
+ * there is such a path; -EBUSY a former one has not gone yet, or a renewal has not
+ * ended; -ENOMEM; or what is wrong with the socket
+ */
+int hk_link_path_add(struct hk_link *link, unsigned int id, struct socket *sock,
+		     char *why);
+
+/**
+ * hk_link_path_del() - do without a path
+ * @link: link
+ * @id: number of the path
+ * @why: out, HK_REASON_MAX bytes: text for humans when it fails
+ *
+ * Context: process, may sleep.
+ * Return: 0; -ENOENT there is no such path; -EBUSY the link has no other one to use
+ */
+int hk_link_path_del(struct hk_link *link, unsigned int id, char *why);
+
+/* what there is to say of a path; false when it never was. Context: process */
+bool hk_link_path_get(struct hk_link *link, unsigned int id,
+		      struct hk_link_path *path);
 
 /**
  * hk_link_fail() - ask for the end of a link from any context
@@ -226,6 +299,8 @@ u16 hk_link_peer(struct hk_link *link);
 const char *hk_link_transport(struct hk_link *link);
 /* HELLO was exchanged and the end has not begun */
 bool hk_link_is_up(struct hk_link *link);
+/* HK_WIRE_FEATURE_* that both ends have offered, 0 before HELLO. Any context */
+u32 hk_link_features(struct hk_link *link);
 void hk_link_stats_get(struct hk_link *link, struct hk_link_stats *stats);
 void hk_link_detail_get(struct hk_link *link, struct hk_link_detail *d);
 void hk_link_type_get(struct hk_link *link, unsigned int type, u64 *tx, u64 *rx);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a link is made of: for link.c, link_rx.c and message.c alone
+ * What a link is made of: for link*.c and message.c alone
  */
 #ifndef HK_FABRIC_LINK_INTERNAL_H
 #define HK_FABRIC_LINK_INTERNAL_H
@@ -9,12 +9,14 @@
 #include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/rcuwait.h>
+#include <linux/socket.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include "clock.h"
 #include "hist.h"
 #include "link.h"
+#include "retain.h"
 #include "transport.h"
 
 /* Bytes after which the sender stops collecting */
@@ -39,14 +41,90 @@ enum link_state {
 /* Another reason that turns up during the end is better than this one */
 #define END_WEAK	0x02
 
+/* What the sender is to say on a path, bits of hk_path.due */
+#define PATH_DUE_PATH		0
+#define PATH_DUE_PING		1
+#define PATH_DUE_PONG		2
+#define PATH_DUE_ACK		3
+
+/* An ACK after so many messages, or so many bytes */
+#define ACK_MSGS		64
+#define ACK_BYTES		(256 << 10)
+
+/**
+ * struct hk_path - one connection of a link; see the head of link_path.c
+ * @link: it
+ * @id: place in &hk_link.paths
+ * @state: enum hk_link_path_state, ACTIVE and STANDBY being the same here; under
+ *	&hk_link.lock, also read without
+ * @conn: connection that is read from, NULL: none; written under &hk_link.lock and
+ *	&hk_link.conn_lock. A path without one can be made anew
+ * @rx_task: its receiver, NULL after it has ended
+ * @why: DOWN: the reason; under &hk_link.lock
+ * @local: own address; likewise
+ * @peer: the other one; likewise
+ * @gen: counts its connections; under &hk_link.lock
+ * @since: ktime when it was made
+ * @own: cookie that is said on the link and on the connection
+ * @heard: the peer's cookie on this connection, 0: none yet; under &hk_link.lock
+ * @joined: both cookies are there and are the same; under &hk_link.lock, also read
+ *	without
+ * @due: PATH_DUE_*
+ * @pong: t_sent that the PONG is for
+ * @suspect: the @quiet_since that was found to last too long (timer)
+ * @suspect_until: ktime to which it may (timer)
+ * @tx_bytes: sent (sender; stats read it), as those below never set back
+ * @resent: messages sent again here (sender; stats read it)
+ * @failovers: times the sender has come here from a path that failed (likewise)
+ * @quiet_since: as &hk_link.quiet_since, for this path
+ * @rx_bytes: received (its receiver; stats read it)
+ * @again: messages that had come on another path before (its receiver; stats read it)
+ * @rtt: last round trip on it in ns, 0: none (its receiver; stats read it)
+ * @work: lets the connection go
+ */
+struct hk_path {
+	struct hk_link *link;
+	u8 id;
+	u8 state;
+	struct hk_conn *conn;
+	struct task_struct *rx_task;
+	char why[HK_REASON_MAX];
+	struct sockaddr_storage local;
+	struct sockaddr_storage peer;
+	u32 gen;
+	u64 since;
+	u64 own;
+	u64 heard;
+	bool joined;
+	unsigned long due;
+	u64 pong;
+	u64 suspect;
+	u64 suspect_until;
+
+	u64 tx_bytes ____cacheline_aligned_in_smp;
+	u64 resent;
+	u32 failovers;
+
+	u64 quiet_since ____cacheline_aligned_in_smp;
+	u64 rx_bytes;
+	u64 again;
+	u64 rtt;
+
+	struct work_struct work;
+};
+
 /**
  * struct hk_link - see the head of link.c
  * @kref: references; the last put may come from any context
  * @ops: calls to the owner
  * @cfg: parameters
  * @transport: its name, also when its module has gone
- * @conn: the connection that is read from, NULL after the end
- * @tx_conn: the one that is written to; another one during a renewal
+ * @paths: its connections; the first is there from the beginning
+ * @active: path that the sender uses; written by it under @lock
+ * @active_gen: its &hk_path.gen when it was chosen (sender only)
+ * @tx_using: path that the sender is in the transport for, or NULL; under @lock
+ * @tx_conn: of the first path, while there was no other one: the connection that is
+ *	written to; another one than is read from during a renewal
  * @prev: during a renewal: where both were; under @lock, and @conn_lock to let it go
  * @next: where both go; likewise
  * @renewals: renewals that have ended
@@ -58,6 +136,9 @@ enum link_state {
  * @queued: messages in @lanes; also read without @lock
  * @queued_max: most that there ever were
  * @hello: peer's HELLO was accepted
+ * @several: a path was added; from then on the peer may send what is not numbered
+ * @joined: a path has: the peer may be sent what is not numbered
+ * @announced: cookie that the peer said of each path on the link itself, 0: none
  * @clock: samples of the peer's TSC
  * @rtt_min: shortest round trip in ns, 0: none
  * @rtt_last: last round trip in ns
@@ -67,17 +148,28 @@ enum link_state {
  * @tx_wait: the sender sleeps here
  * @tx_task: sender
  * @tx_done: it has ended
- * @tx_seq: messages numbered so far (sender only; stats read it)
+ * @tx_seq: messages sent so far (sender only; stats read it)
+ * @tx_numbered: messages numbered so far (sender; receivers read it)
  * @tx_bytes: sent (sender only; stats read it)
  * @tx_types: sent, by type (sender only; stats read it)
  * @ping_due: set by the timer, cleared by the sender
  * @ping: the message that it then fills and sends (sender only)
  * @bye: likewise, for the end
  * @batch: scratch of the sender
- * @rx_task: receiver, NULL after it has ended
- * @rx_done: it has ended
+ * @path_msg: likewise, for what is not numbered
+ * @retaining: what is sent is kept until it is acknowledged (sender; receivers read it)
+ * @retain_from: number of the first message that was kept (sender; also under @lock)
+ * @retain: what is kept (sender only)
+ * @path_due: something has happened to the paths that the sender is to look at
+ * @acked: last message that the peer has acknowledged (receivers under @rx_lock)
+ * @rx_lock: one message at a time, whichever path it comes on: what is the receiver's
+ *	is under it
+ * @rx_done: a receiver has ended
+ * @features: HK_WIRE_FEATURE_* that both ends offer, 0 before HELLO (receiver only;
+ *	read by any)
  * @rx_seq: number of the last message (receiver only; stats read it)
- * @rx_bytes: received (receiver only; stats read it)
+ * @ack_msgs: messages since the last ACK was asked for
+ * @ack_bytes: their bytes
  * @rx_stale: dropped because of another epoch (receiver only; stats read it)
  * @rx_types: received, by type (receiver only; stats read it)
  * @quiet_since: ktime since when the receiver waits in vain; 0: it does not wait
@@ -89,6 +181,8 @@ enum link_state {
  * @spared: the @quiet_since that is allowed to last longer, as the timer was late (timer)
  * @spared_until: ktime to which it may (timer)
  * @quick: quick PINGs left (timer)
+ * @ack_seen: @acked at the timer's last look (timer)
+ * @ack_since: ktime since when that has been so, with more to be acknowledged (timer)
  * @echo_lock: one hk_link_echo() at a time
  * @echo_wait: it waits here
  * @echo_cookie: number of the last ECHO sent (under @echo_lock)
@@ -98,6 +192,7 @@ enum link_state {
  * @conn_lock: connections do not go while it is held; outside of @lock
  * @renew_wait: the receiver waits for @next here
  * @renew_work: lets @prev go
+ * @path_wait: @tx_using has changed, or a path has joined or failed
  * @end_work: takes the link down
  * @ended: ops->down has been called
  */
@@ -106,7 +201,10 @@ struct hk_link {
 	const struct hk_link_ops *ops;
 	struct hk_link_cfg cfg;
 	char transport[HK_TRANSPORT_NAME_MAX];
-	struct hk_conn *conn;
+	struct hk_path paths[HK_PATH_MAX];
+	struct hk_path *active;
+	u32 active_gen;
+	struct hk_path *tx_using;
 	struct hk_conn *tx_conn;
 	struct hk_conn *prev;
 	struct hk_conn *next;
@@ -120,6 +218,9 @@ struct hk_link {
 	u32 queued;
 	u32 queued_max;
 	bool hello;
+	bool several;
+	bool joined;
+	u64 announced[HK_PATH_MAX];
 	struct hk_clock clock;
 	u64 rtt_min;
 	u64 rtt_last;
@@ -131,17 +232,27 @@ struct hk_link {
 	struct task_struct *tx_task;
 	struct completion tx_done;
 	u64 tx_seq;
+	u64 tx_numbered;
 	u64 tx_bytes;
 	u64 tx_types[HK_MSG_NR];
 	bool ping_due;
 	struct hk_msg *ping;
 	struct hk_msg *bye;
 	struct hk_msg *batch[HK_TX_BATCH];
+	struct hk_msg *path_msg;
+	bool retaining;
+	u64 retain_from;
+	struct hk_retain retain;
+	bool path_due;
+	u64 acked;
 
-	struct task_struct *rx_task ____cacheline_aligned_in_smp;
+	/* held over ops->recv; outside of @lock and of what the owner takes there */
+	struct mutex rx_lock ____cacheline_aligned_in_smp;
 	struct completion rx_done;
+	u32 features;
 	u64 rx_seq;
-	u64 rx_bytes;
+	u32 ack_msgs;
+	u32 ack_bytes;
 	u64 rx_stale;
 	u64 rx_types[HK_MSG_NR];
 	u64 quiet_since;
@@ -154,6 +265,8 @@ struct hk_link {
 	u64 spared;
 	u64 spared_until;
 	u32 quick;
+	u64 ack_seen;
+	u64 ack_since;
 
 	struct mutex echo_lock;	/* outermost: held over the whole measurement */
 	wait_queue_head_t echo_wait;
@@ -165,6 +278,7 @@ struct hk_link {
 	struct mutex conn_lock;	/* taken in work items and by hk_link_renew() */
 	wait_queue_head_t renew_wait;
 	struct work_struct renew_work;
+	wait_queue_head_t path_wait;
 
 	struct work_struct end_work;
 	struct completion ended;
@@ -195,6 +309,53 @@ void hk_link_end(struct hk_link *link, unsigned int flags, const char *fmt, ...)
 /* put the owner's figures into a PING or PONG */
 void hk_link_fill_ping(struct hk_link *link, struct hk_msg *msg);
 
+/* fill what hk_link_send() fills, for messages that never are in a lane */
+void hk_link_own_hdr(struct hk_link *link, struct hk_msg *msg);
+
+/* as late as possible, right before the bytes are given to the transport */
+void hk_link_timestamp(struct hk_link *link, struct hk_msg *msg);
+
+/* a thread that runs when woken and whose task_struct outlives it, and its undoing */
+struct task_struct *hk_link_thread(struct hk_link *link, const char *name,
+				   int (*fn)(void *data), void *data);
+void hk_link_thread_undo(struct task_struct *task);
+
+/* link_path.c: see there */
+enum hk_tx_paths {
+	HK_TX_GO_ON,		/* send what is in the lanes */
+	HK_TX_AGAIN,		/* there may be more to do for the paths first */
+	HK_TX_STOP,		/* no path is left: the link ends */
+};
+
+void hk_path_init(struct hk_link *link);
+void hk_path_addresses(struct hk_path *path, struct socket *sock);
+int hk_path_send(struct hk_path *path, u32 gen, struct hk_msg *const *msgs,
+		 unsigned int nr, u64 bytes, bool more);
+bool hk_path_tx_wanted(struct hk_link *link);
+enum hk_tx_paths hk_path_tx(struct hk_link *link);
+void hk_path_say(struct hk_path *path, unsigned int what);
+bool hk_path_rx_path(struct hk_path *path, const struct hk_msg *msg,
+		     const char **why);
+bool hk_path_rx_wait(struct hk_path *path);
+void hk_path_confirm(struct hk_path *path);
+bool hk_path_rx_ack(struct hk_link *link, const struct hk_msg *msg);
+void hk_path_came(struct hk_path *path, const struct hk_msg *msg);
+u64 hk_path_timer(struct hk_link *link, u64 now);
+void hk_path_stop_rx(struct hk_link *link);
+void hk_path_cancel(struct hk_link *link);
+
+/**
+ * hk_path_fail() - a path is of no use any more
+ * @path: path
+ * @flags: END_*, for when the link ends
+ * @fmt: reason
+ *
+ * The link goes on by another path, or begins to end when there is none.
+ * Context: any.
+ */
+__printf(3, 4)
+void hk_path_fail(struct hk_path *path, unsigned int flags, const char *fmt, ...);
+
 /* link_renew.c: see there */
 void hk_link_renew_init(struct hk_link *link);
 void hk_link_tx_switched(struct hk_link *link);
@@ -202,7 +363,7 @@ bool hk_link_rx_switch(struct hk_link *link);
 void hk_link_renew_shutdown(struct hk_link *link);
 void hk_link_renew_release(struct hk_link *link);
 
-/* link_rx.c: the receiver, @data is the struct hk_link */
+/* link_rx.c: a receiver, @data is its struct hk_path */
 int hk_link_rx_thread(void *data);
 
 /* message.c: a message with @len bytes of body that are not zeroed */

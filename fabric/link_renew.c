@@ -15,7 +15,7 @@
  * Numbers of messages go on over the switch, so a message lost or doubled by it would
  * end the link.
  *
- * At any time there are @conn, from which the receiver reads, and @tx_conn. From
+ * At any time there are @conn of the first path, from which its receiver reads, and @tx_conn. From
  * hk_link_renew() on @next is where both go and @prev where both were; who comes
  * second leaves the rest to a work item, which lets @prev go:
  *
@@ -40,7 +40,7 @@ static void renew_work(struct work_struct *work)
 
 	mutex_lock(&link->conn_lock);
 	raw_spin_lock_irq(&link->lock);
-	if (link->next && link->conn == link->next &&
+	if (link->next && link->paths[0].conn == link->next &&
 	    link->tx_conn == link->next) {
 		old = link->prev;
 		link->prev = NULL;
@@ -64,6 +64,18 @@ void hk_link_renew_init(struct hk_link *link)
 	mutex_init(&link->conn_lock);
 	init_waitqueue_head(&link->renew_wait);
 	INIT_WORK(&link->renew_work, renew_work);
+}
+
+/* With several paths there is no one place in the stream where to go over */
+static bool renew_several(struct hk_link *link)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&link->lock);
+	for (i = 1; i < HK_PATH_MAX; i++)
+		if (link->paths[i].conn)
+			return true;
+	return link->joined;
 }
 
 int hk_link_renew(struct hk_link *link, struct socket *sock, char *why)
@@ -90,10 +102,14 @@ int hk_link_renew(struct hk_link *link, struct socket *sock, char *why)
 		err = -ENOTCONN;
 	else if (link->next)
 		err = -EBUSY;
+	else if (renew_several(link))
+		err = -EOPNOTSUPP;
 	raw_spin_unlock_irq(&link->lock);
 	if (err) {
 		snprintf(why, HK_REASON_MAX, err == -EBUSY ?
 			 "the link to node %u is being renewed" :
+			 err == -EOPNOTSUPP ?
+			 "the link to node %u has several paths: add a new one, drop the old" :
 			 "the link to node %u is not up", link->cfg.peer);
 		goto err_unlock;
 	}
@@ -104,12 +120,13 @@ int hk_link_renew(struct hk_link *link, struct socket *sock, char *why)
 	}
 	raw_spin_lock_irq(&link->lock);
 	/* When the end has begun meanwhile, it waits for conn_lock to see this */
-	link->prev = link->conn;
+	link->prev = link->paths[0].conn;
 	WRITE_ONCE(link->next, conn);
 	link->switch_msg = msg;
 	/* Pairs with tx_collect(), which then finds the message */
 	smp_store_release(&link->switch_due, true);
 	raw_spin_unlock_irq(&link->lock);
+	hk_path_addresses(&link->paths[0], sock);
 	mutex_unlock(&link->conn_lock);
 
 	rcuwait_wake_up(&link->tx_wait);
@@ -129,7 +146,7 @@ void hk_link_tx_switched(struct hk_link *link)
 
 	raw_spin_lock_irq(&link->lock);
 	link->tx_conn = link->next;
-	both = link->conn == link->next;
+	both = link->paths[0].conn == link->next;
 	raw_spin_unlock_irq(&link->lock);
 	if (both)
 		queue_work(system_unbound_wq, &link->renew_work);
@@ -141,7 +158,7 @@ static bool rx_next_there(struct hk_link *link)
 	bool there;
 
 	raw_spin_lock_irq(&link->lock);
-	there = link->next && link->conn != link->next;
+	there = link->next && link->paths[0].conn != link->next;
 	raw_spin_unlock_irq(&link->lock);
 	return there;
 }
@@ -159,9 +176,9 @@ bool hk_link_rx_switch(struct hk_link *link)
 	WRITE_ONCE(link->quiet_since, 0);
 
 	raw_spin_lock_irq(&link->lock);
-	there = link->next && link->conn != link->next;
+	there = link->next && link->paths[0].conn != link->next;
 	if (there)
-		link->conn = link->next;
+		link->paths[0].conn = link->next;
 	both = there && link->tx_conn == link->next;
 	raw_spin_unlock_irq(&link->lock);
 	if (both)
@@ -172,13 +189,19 @@ bool hk_link_rx_switch(struct hk_link *link)
 /* Context: the end work. The threads are woken, and block no longer */
 void hk_link_renew_shutdown(struct hk_link *link)
 {
+	struct hk_conn *conn;
+	unsigned int i;
+
 	wake_up_all(&link->renew_wait);
 	mutex_lock(&link->conn_lock);
 	if (link->next) {
 		link->prev->transport->shutdown(link->prev);
 		link->next->transport->shutdown(link->next);
-	} else {
-		link->conn->transport->shutdown(link->conn);
+	}
+	for (i = link->next ? 1 : 0; i < HK_PATH_MAX; i++) {
+		conn = link->paths[i].conn;
+		if (conn)
+			conn->transport->shutdown(conn);
 	}
 	mutex_unlock(&link->conn_lock);
 }
@@ -186,17 +209,24 @@ void hk_link_renew_shutdown(struct hk_link *link)
 /* Context: the end work, after the threads have gone */
 void hk_link_renew_release(struct hk_link *link)
 {
-	struct hk_conn *conn, *next;
+	struct hk_conn *conn[HK_PATH_MAX], *next;
+	unsigned int i;
 
 	cancel_work_sync(&link->renew_work);
 	/* Nobody but those who want to count looks at them now */
 	raw_spin_lock_irq(&link->lock);
 	next = link->next;
-	conn = next ? link->prev : link->conn;
-	link->conn = NULL;
+	for (i = 0; i < HK_PATH_MAX; i++) {
+		conn[i] = link->paths[i].conn;
+		link->paths[i].conn = NULL;
+	}
+	if (next)
+		conn[0] = link->prev;
 	link->tx_conn = NULL;
 	raw_spin_unlock_irq(&link->lock);
-	conn->transport->release(conn);
+	for (i = 0; i < HK_PATH_MAX; i++)
+		if (conn[i])
+			conn[i]->transport->release(conn[i]);
 	if (next)
 		next->transport->release(next);
 	hk_msg_free(link->switch_msg);

@@ -9,9 +9,16 @@ static const u32 rtt_permille[HK_LINK_RTT_NR] = { 500, 900, 990, 999 };
 /* In a renewal both connections have sent something */
 static u64 resent(struct hk_link *link)
 {
-	u64 nr = link->conn->transport->resent(link->conn);
+	struct hk_conn *conn;
+	unsigned int i;
+	u64 nr = 0;
 
-	if (link->tx_conn != link->conn)
+	for (i = 0; i < HK_PATH_MAX; i++) {
+		conn = link->paths[i].conn;
+		if (conn)
+			nr += conn->transport->resent(conn);
+	}
+	if (link->next && link->tx_conn != link->paths[0].conn)
 		nr += link->tx_conn->transport->resent(link->tx_conn);
 	return nr;
 }
@@ -32,7 +39,7 @@ void hk_link_detail_get(struct hk_link *link, struct hk_link_detail *d)
 	d->tx_queued = link->queued;
 	d->tx_queued_max = link->queued_max;
 	/* Connections are taken away under the lock before they are released */
-	d->has_resent = link->conn && link->conn->transport->resent;
+	d->has_resent = link->tx_conn && link->cfg.transport->resent;
 	d->resent = d->has_resent ? link->resent_past + resent(link) : 0;
 	d->rtt_nr = link->rtt.nr;
 	d->rtt_ns_max = link->rtt.max;

@@ -34,6 +34,9 @@ const char *hk_msg_name(__u8 type);
 
 #define OPAQUE(_name)							\
 	BODY(_name, CONTROL, HK_TYPE_F_VM, 0, HK_WIRE_BODY_MAX)
+/* with one token for one page, and two for each of all */
+#define GROUP_BYTES(_nr)						\
+	(sizeof(struct hk_wire_page_group) + (_nr) * sizeof(__le32))
 #define SPILL_BYTES(_nr)						\
 	(sizeof(struct hk_wire_spill) + (_nr) * sizeof(__le64))
 
@@ -56,11 +59,24 @@ static const struct hk_wire_type types[HK_MSG_NR] = {
 			    sizeof(struct hk_wire_text),
 			    sizeof(struct hk_wire_text)),
 	[HK_MSG_SWITCH] = BODY("switch", CONTROL, 0, 0, 0),
+	[HK_MSG_PATH] = BODY("path", CONTROL, 0,
+			     sizeof(struct hk_wire_path),
+			     sizeof(struct hk_wire_path)),
+	[HK_MSG_ACK] = BODY("ack", CONTROL, 0, sizeof(struct hk_wire_ack),
+			    sizeof(struct hk_wire_ack)),
 	[HK_MSG_PAGE] = BODY("page", PAGE, HK_TYPE_F_PAGE | HK_TYPE_F_VM,
 			     sizeof(struct hk_wire_page_msg),
 			     sizeof(struct hk_wire_page_msg)),
 	[HK_MSG_SPILL] = BODY("spill", PAGE, HK_TYPE_F_VM, SPILL_BYTES(1),
 			      SPILL_BYTES(HK_SPILL_MAX)),
+	[HK_MSG_PAGE_GROUP] = {
+		.name = "page-group",
+		.lane = HK_LANE_PAGE,
+		.flags = HK_TYPE_F_VM,
+		.min = GROUP_BYTES(1),
+		.max = GROUP_BYTES(2 * HK_PAGE_GROUP_MAX),
+		.feature = HK_WIRE_FEATURE_PAGE_GROUP,
+	},
 	[HK_MSG_VM_DEAD] = BODY("vm-dead", CONTROL, HK_TYPE_F_VM,
 				sizeof(struct hk_wire_text),
 				sizeof(struct hk_wire_text)),
@@ -106,6 +122,7 @@ const char *hk_msg_name(__u8 type)
  * hk_wire_hdr_check() - is this a header that @peer may send
  * @hdr: as received
  * @peer: node id of the other end of the link
+ * @features: HK_WIRE_FEATURE_* that both ends have offered
  * @why: out, on refusal: constant text
  *
  * Epoch and sequence number are the link's to judge: they depend on its state.
@@ -113,7 +130,7 @@ const char *hk_msg_name(__u8 type)
  * Return: 0 or -EPROTO
  */
 int hk_wire_hdr_check(const struct hk_wire_hdr *hdr, __u16 peer,
-		      const char **why)
+		      __u32 features, const char **why)
 {
 	const struct hk_wire_type *t;
 	__u32 len = le32_to_cpu(hdr->len);
@@ -127,6 +144,9 @@ int hk_wire_hdr_check(const struct hk_wire_hdr *hdr, __u16 peer,
 	*why = "unknown message type";
 	t = hk_wire_type(hdr->type);
 	if (!t)
+		return -EPROTO;
+	*why = "message type of a feature that was not agreed on";
+	if (t->feature & ~features)
 		return -EPROTO;
 	*why = "sender is not the peer";
 	if (le16_to_cpu(hdr->from) != peer)
@@ -163,7 +183,7 @@ int hk_wire_hdr_check(const struct hk_wire_hdr *hdr, __u16 peer,
  * @cluster: own cluster identity, 16 bytes
  * @why: out, on refusal: constant text
  *
- * Feature bits are an offer: those that are not known here are not used.
+ * Feature bits are an offer and nothing to refuse: see hk_wire_hello_features().
  *
  * Return: 0 or -EPROTO
  */
@@ -179,6 +199,51 @@ int hk_wire_hello_check(const struct hk_wire_hello *hello, __u16 peer,
 		return -EPROTO;
 	*why = "HELLO of another cluster";
 	if (memcmp(hello->cluster, cluster, sizeof(hello->cluster)))
+		return -EPROTO;
+	*why = NULL;
+	return 0;
+}
+
+/**
+ * hk_wire_hello_features() - what may be used on the link
+ * @hello: body of HK_MSG_HELLO
+ * Return: HK_WIRE_FEATURE_* that both ends offer; bits not known here are left out
+ */
+__u32 hk_wire_hello_features(const struct hk_wire_hello *hello)
+{
+	return le32_to_cpu(hello->features) & HK_WIRE_FEATURES;
+}
+
+/**
+ * hk_wire_path_check() - may this be another connection of the link
+ * @path: body of HK_MSG_PATH
+ * @peer: node id of the other end of the link
+ * @cluster: own cluster identity, 16 bytes
+ * @why: out, on refusal: constant text
+ *
+ * Which number and which cookie it must be is the link's to judge.
+ *
+ * Return: 0 or -EPROTO
+ */
+int hk_wire_path_check(const struct hk_wire_path *path, __u16 peer,
+		       const __u8 *cluster, const char **why)
+{
+	static const __u8 zero[sizeof(path->reserved)];
+
+	*why = "PATH of another node";
+	if (le16_to_cpu(path->node) != peer)
+		return -EPROTO;
+	*why = "PATH of another cluster";
+	if (memcmp(path->cluster, cluster, sizeof(path->cluster)))
+		return -EPROTO;
+	*why = "PATH with a number too high";
+	if (path->path >= HK_PATH_MAX)
+		return -EPROTO;
+	*why = "PATH without a cookie";
+	if (!path->cookie)
+		return -EPROTO;
+	*why = "PATH with a reserved field";
+	if (memcmp(path->reserved, zero, sizeof(zero)))
 		return -EPROTO;
 	*why = NULL;
 	return 0;

@@ -17,8 +17,19 @@
 
 #define HK_WIRE_MAGIC		0x4b48	/* "HK" */
 #define HK_WIRE_VERSION		1
-/* Bits that both ends must have in common; none is defined yet */
-#define HK_WIRE_FEATURES	0
+/*
+ * Features, bits in HELLO. Each end offers those it knows; what both have offered is
+ * used on the link, a bit that is not known here is ignored. A bit once used keeps its
+ * meaning.
+ *
+ * PAGE_GROUP: HK_MSG_PAGE_GROUP (v1)
+ * READ_X: GET_S in HK_MSG_PAGE may have a second token, and is then answered by DATA_S
+ *	with the first or by DATA_X with the second (v1)
+ */
+#define HK_WIRE_FEATURE_PAGE_GROUP	0x1
+#define HK_WIRE_FEATURE_READ_X		0x2
+#define HK_WIRE_FEATURES		(HK_WIRE_FEATURE_PAGE_GROUP | \
+					 HK_WIRE_FEATURE_READ_X)
 
 /* Longest body of any message, without the page that may follow it */
 #define HK_WIRE_BODY_MAX	32768
@@ -47,8 +58,13 @@ enum hk_lane {
  * @HK_MSG_BYE: both ways, orderly end of the link with a reason (v1)
  * @HK_MSG_SWITCH: both ways, last on a connection: all that follows comes on the
  *	next one (v1)
+ * @HK_MSG_PATH: both ways: another connection of this link; on the link, numbered, and
+ *	as the first message on that connection (v1)
+ * @HK_MSG_ACK: both ways, not numbered: all messages up to this one have come (v1)
  * @HK_MSG_PAGE: page protocol, struct hk_wire_page_msg [+ page] (v1)
  * @HK_MSG_SPILL: node over its budget -> node with room: take these pages (v1)
+ * @HK_MSG_PAGE_GROUP: page protocol, requests for several pages, struct
+ *	hk_wire_page_group (v1, feature PAGE_GROUP)
  * @HK_MSG_VM_DEAD: any -> all members: the guest is stopped, reason text (v1)
  * @HK_MSG_VM_CONFIG: origin -> replica: one section of what KVM was told (v1)
  * @HK_MSG_REPLICA_READY: replica -> all: may take this vCPU (v1)
@@ -73,8 +89,11 @@ enum hk_msg_type {
 	HK_MSG_ECHO_REPLY = 5,
 	HK_MSG_BYE = 6,
 	HK_MSG_SWITCH = 7,
+	HK_MSG_PATH = 8,
+	HK_MSG_ACK = 9,
 	HK_MSG_PAGE = 16,
 	HK_MSG_SPILL = 17,
+	HK_MSG_PAGE_GROUP = 18,
 	HK_MSG_VM_DEAD = 32,
 	HK_MSG_VM_CONFIG = 33,
 	HK_MSG_REPLICA_READY = 34,
@@ -105,7 +124,8 @@ enum hk_msg_type {
  * @flags: HK_WIRE_F_*
  * @epoch: membership generation of the sender
  * @vm: id of the VM this is about, 0 for the link itself
- * @seq: counts messages of this link and direction from 1
+ * @seq: counts messages of this link and direction from 1; 0: about the connection it
+ *	comes on, not numbered (PATH, ACK, and PING and PONG when there are several)
  * @stamp: sender's TSC when it left, see hk_clock_stamp(); 0: not said
  */
 struct hk_wire_hdr {
@@ -127,7 +147,7 @@ struct hk_wire_hdr {
  * @version_min: lowest wire version the sender speaks
  * @version_max: highest
  * @node: sender
- * @features: HK_WIRE_FEATURES
+ * @features: HK_WIRE_FEATURE_* that the sender offers
  * @cluster: cluster identity, must be equal on both ends
  */
 struct hk_wire_hello {
@@ -150,6 +170,32 @@ struct hk_wire_ping {
 	__le64 t_peer;
 	__le64 used;
 	__le64 budget;
+};
+
+#define HK_PATH_MAX	4	/* connections of one link, numbered from 0 */
+
+/**
+ * struct hk_wire_path - body of HK_MSG_PATH
+ * @node: sender
+ * @path: number of the connection, below HK_PATH_MAX
+ * @reserved: zero
+ * @cookie: not 0; the same on the link and on the connection, another one for each
+ * @cluster: cluster identity, must be equal on both ends
+ */
+struct hk_wire_path {
+	__le16 node;
+	__u8 path;
+	__u8 reserved[5];
+	__le64 cookie;
+	__u8 cluster[16];
+};
+
+/**
+ * struct hk_wire_ack - body of HK_MSG_ACK
+ * @seq: number of the last message that has come
+ */
+struct hk_wire_ack {
+	__le64 seq;
 };
 
 /**
@@ -198,6 +244,29 @@ struct hk_wire_page_msg {
 	__u8 reserved[3];
 };
 
+#define HK_PAGE_GROUP_MAX	32
+
+/**
+ * struct hk_wire_page_group - body of HK_MSG_PAGE_GROUP
+ * @gfn: first page
+ * @map: bit i: page @gfn + i is asked for; bit 0 is set
+ * @req: as in each page's own message
+ * @dtype: likewise: GET_S, GET_X, FWD_S or FWD_X, without acks and flags
+ * @reserved: zero
+ * @token: tokens of each page, by ascending number: that for data, and for GET_X that
+ *	for ACKs behind it
+ *
+ * Means what struct hk_wire_page_msg would for each page, one after the other.
+ */
+struct hk_wire_page_group {
+	__le64 gfn;
+	__le32 map;
+	__le16 req;
+	__u8 dtype;
+	__u8 reserved;
+	__le32 token[];
+};
+
 #define HK_SPILL_MAX	64
 
 /**
@@ -229,8 +298,11 @@ struct hk_wire_text {
 static_assert(sizeof(struct hk_wire_hdr) == 32);
 static_assert(sizeof(struct hk_wire_hello) == 24);
 static_assert(sizeof(struct hk_wire_ping) == 32);
+static_assert(sizeof(struct hk_wire_path) == 32);
+static_assert(sizeof(struct hk_wire_ack) == 8);
 static_assert(sizeof(struct hk_wire_echo) == 16);
 static_assert(sizeof(struct hk_wire_page_msg) == 40);
+static_assert(sizeof(struct hk_wire_page_group) == 16);
 static_assert(sizeof(struct hk_wire_text) == 8 + HK_REASON_MAX);
 
 /* A page may follow the body of this type */
@@ -245,20 +317,25 @@ static_assert(sizeof(struct hk_wire_text) == 8 + HK_REASON_MAX);
  * @flags: HK_TYPE_F_*
  * @min: shortest body
  * @max: longest body
+ * @feature: HK_WIRE_FEATURE_* that both ends must have offered, 0: none
  */
 struct hk_wire_type {
 	const char *name;
 	__u8 lane;
 	__u8 flags;
+	__u8 feature;
 	__u32 min;
 	__u32 max;
 };
 
 const struct hk_wire_type *hk_wire_type(__u8 type);
 int hk_wire_hdr_check(const struct hk_wire_hdr *hdr, __u16 peer,
-		      const char **why);
+		      __u32 features, const char **why);
 int hk_wire_hello_check(const struct hk_wire_hello *hello, __u16 peer,
 			const __u8 *cluster, const char **why);
+__u32 hk_wire_hello_features(const struct hk_wire_hello *hello);
+int hk_wire_path_check(const struct hk_wire_path *path, __u16 peer,
+		       const __u8 *cluster, const char **why);
 int hk_wire_echo_check(const struct hk_wire_echo *echo, const char **why);
 void hk_wire_text_get(const struct hk_wire_text *text, char *out);
 

@@ -208,6 +208,11 @@ int hk_tsc_shift(struct hk_vcpu *hv, struct file *file, s64 by)
 	return ret ?: tsc_offset(hv, file, true, &offset);
 }
 
+static u32 *lapic_reg(struct kvm_lapic_state *l, u32 reg)
+{
+	return (u32 *)(l->regs + reg);
+}
+
 #define GET(_cmd, _field) do {						\
 	what = #_cmd;							\
 	ret = hk_scratch_get(hv, file, (_cmd), &(_field), sizeof(_field)); \
@@ -331,10 +336,12 @@ int hk_apply(struct hk_vcpu *hv, struct file *file, const struct hk_msg *msg,
 		.index = MSR_IA32_TSC_DEADLINE,
 		.data = le64_to_cpu(s->tsc_deadline),
 	};
+	u32 tmr[HK_VECTORS / 32];
 	const char *what;
 	u64 offset;
 	s64 delta;
 	long ret;
+	int i;
 
 	what = "the guest's clock is not known here yet";
 	ret = hk_clock_take(hv, &delta);
@@ -365,6 +372,9 @@ int hk_apply(struct hk_vcpu *hv, struct file *file, const struct hk_msg *msg,
 	if (ret)
 		goto err;
 	SET(KVM_SET_LAPIC, s->lapic);
+	for (i = 0; i < ARRAY_SIZE(tmr); i++)
+		tmr[i] = *lapic_reg(&s->lapic, APIC_TMR + 16 * i);
+	hk_irq_level_set(hv, tmr);
 	if (deadline.data)
 		msrs_set(hv, file, &deadline, 1);
 	s->events.flags |= KVM_VCPUEVENT_VALID_NMI_PENDING |
@@ -378,11 +388,6 @@ int hk_apply(struct hk_vcpu *hv, struct file *file, const struct hk_msg *msg,
 err:
 	snprintf(why, HK_REASON_MAX, "apply: %s (%ld)", what, ret);
 	return ret < 0 ? ret : -EIO;
-}
-
-static u32 *lapic_reg(struct kvm_lapic_state *l, u32 reg)
-{
-	return (u32 *)(l->regs + reg);
 }
 
 /**

@@ -24,6 +24,7 @@
  */
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include "compat/mm.h"
@@ -34,6 +35,10 @@
 #define HK_LOCKED_WAIT	HZ
 /* Shortest wait of the kernel's own accesses with a signal pending */
 #define HK_SIGNAL_WAIT	(HZ / 250 ?: 1)
+
+static bool migratory = true;
+module_param(migratory, bool, 0644);
+MODULE_PARM_DESC(migratory, "Let a read take a page away that others have read and then written in turn (default Y)");
 
 enum fault_want {
 	WANT_READ,
@@ -123,6 +128,20 @@ static struct page *fault_try(struct hk_mem *mem, u64 gfn, bool write)
 }
 
 /*
+ * A read that may get the right to write as well: not one that is a guess, of a
+ * prefetch, as it takes the page away from who has it; and home must know of it
+ */
+static bool fault_read_x(struct hk_mem *mem, u16 home)
+{
+	struct hk_node *node = mem->vm->node;
+
+	if (!READ_ONCE(migratory))
+		return false;
+	return home == node->id || (hk_node_link_features(node, home) &
+				    HK_WIRE_FEATURE_READ_X);
+}
+
+/*
  * Ask for the page, unless that has been done.
  * Return: the page, where it could be had at once; NULL: see @wait; ERR_PTR
  */
@@ -139,6 +158,7 @@ static struct page *fault_request(struct hk_mem *mem, u64 gfn,
 	err = hk_visit_prepare(&v, true);
 	if (err)
 		goto out;
+	v.w.read_x = want == WANT_READ && fault_read_x(mem, v.w.home);
 again:
 	hk_visit_lock(&v);
 	if (v.state == HK_PG_INVALID && !v.charged) {
@@ -298,6 +318,8 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 		if (hk_vm_dead(vm))
 			return VM_FAULT_SIGBUS;
 		page = fault_try(mem, gfn, write);
+		if (page && !(vmf->flags & FAULT_FLAG_TRIED))
+			hk_prefetch_fault(mem, gfn, write, false);
 		if (!page)
 			page = fault_request(mem, gfn, want, &wait);
 		if (IS_ERR(page))
@@ -306,7 +328,7 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 		if (!page && walk)
 			hk_walk_gather(mem, gfn);
 		else if (!page && wait.busy)
-			hk_prefetch_miss(mem, gfn, write);
+			hk_prefetch_fault(mem, gfn, write, true);
 		if (!page)
 			break;
 		if (fault_lock_page(mem, gfn, page, write, &writable)) {

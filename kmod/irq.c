@@ -21,6 +21,26 @@
  * the handoff overtakes an INIT that is kept. X itself may be handed over while it
  * waits: hk_vcpu.unaccepted is part of its state, and ACCEPTED finds it as any
  * interrupt does. Nothing else of X waits, so two vCPUs may send each other INIT.
+ *
+ * The EOI of a level-triggered interrupt must get to the VMM, or its IOAPIC never
+ * raises the pin again. KVM lets the EOI of a vector out when an IOAPIC route has it
+ * for this vCPU *now*; a guest that gives the pin to another vCPU while the interrupt
+ * is on its way to, or in service in, the former one would lose it. On one host that
+ * takes bad luck, between hosts the way is long. So each vCPU remembers how the last
+ * interrupt of each vector was triggered, as its LAPIC's TMR does, and
+ * the level-triggered ones are added to what KVM collects from the routes:
+ *
+ *   note_trigger(), any CPU              the vCPU's thread, in KVM
+ *     set bit in hk_vcpu.level             clear all bits of handled
+ *     barrier                              add those of the routes
+ *     bit clear in handled?                barrier
+ *       yes: ask for a scan, kick          add hk_vcpu.level: hk_vcpu_on_scan()
+ *     LAPIC accepts
+ *
+ * Either the left side sees the bit cleared and asks for another scan, or the
+ * right side sees the bit in hk_vcpu.level. What is asked for is done before the guest
+ * is entered with the interrupt. (Where hardware posts interrupts into a running
+ * guest, the kick is under way before the posting.)
  */
 #include "vcpu.h"
 
@@ -65,6 +85,59 @@ static int keep_irq(struct hk_vcpu *hv, const struct hk_irq *irq)
 	return 1;
 }
 
+/* the LAPIC of the resident is about to accept an interrupt; its lock is held */
+static void note_trigger(struct hk_vcpu *hv, const struct hk_irq *irq)
+{
+	struct kvm_vcpu *vcpu = hv->vcpu;
+
+	if (irq->mode != HK_DM_FIXED && irq->mode != HK_DM_LOWEST)
+		return;
+	if (!irq->trig) {
+		/* the vector has gone to another use, whose EOI need not leave KVM */
+		if (test_bit(irq->vector, hv->level)) {
+			clear_bit(irq->vector, hv->level);
+			kvm_make_request(KVM_REQ_SCAN_IOAPIC, vcpu);
+		}
+		return;
+	}
+	set_bit(irq->vector, hv->level);
+	/* pairs with the barrier in hk_vcpu_on_scan() */
+	smp_mb__after_atomic();
+	if (!test_bit(irq->vector, vcpu->arch.ioapic_handled_vectors)) {
+		kvm_make_request(KVM_REQ_SCAN_IOAPIC, vcpu);
+		kvm_vcpu_kick(vcpu);
+	}
+}
+
+/**
+ * hk_vcpu_on_scan() - KVM has collected the vectors whose EOI is to leave it
+ * @vm: VM
+ * @vcpu: KVM's object; current runs it
+ * @handled: 256 bits, to be added to
+ * Context: the runner; does not sleep.
+ */
+void hk_vcpu_on_scan(struct hk_vm *vm, struct kvm_vcpu *vcpu, unsigned long *handled)
+{
+	struct hk_vcpu *hv = hk_vcpu_of(vm, vcpu);
+
+	if (!hv)
+		return;
+	/* pairs with the barrier in note_trigger() */
+	smp_mb();
+	bitmap_or(handled, handled, hv->level, HK_VECTORS);
+}
+
+/**
+ * hk_irq_level_set() - which interrupts an arriving vCPU has had level-triggered
+ * @hv: vCPU; its runner is current, and it is not resident yet
+ * @tmr: trigger mode register of its LAPIC, 8 times 32 bits
+ */
+void hk_irq_level_set(struct hk_vcpu *hv, const u32 *tmr)
+{
+	bitmap_from_arr32(hv->level, tmr, HK_VECTORS);
+	kvm_make_request(KVM_REQ_SCAN_IOAPIC, hv->vcpu);
+}
+
 /**
  * hk_irq_accept() - give an interrupt to the vCPU, which is resident here
  * @hv: vCPU, its lock held
@@ -74,10 +147,12 @@ static int keep_irq(struct hk_vcpu *hv, const struct hk_irq *irq)
 void hk_irq_accept(struct hk_vcpu *hv, const struct hk_irq *irq)
 {
 	lockdep_assert_held(&hv->lock);
-	if (irq->mode == HK_DM_ACCEPTED)
+	if (irq->mode == HK_DM_ACCEPTED) {
 		atomic64_andnot(BIT_ULL(irq->vector % 64), &hv->unaccepted);
-	else if (hv->vcpu)
+	} else if (hv->vcpu) {
+		note_trigger(hv, irq);
 		hk_kvm_accept_irq(hv->vcpu, irq);
+	}
 }
 
 /* an interrupt that comes from another node, or from this module */
@@ -190,6 +265,7 @@ int hk_vcpu_on_irq(struct hk_vcpu *hv, const struct hk_irq *irq,
 	}
 	switch ((enum hk_res_state)hv->res.state) {
 	case HK_RES_HERE:
+		note_trigger(hv, irq);
 		ret = deliver(data);
 		break;
 	case HK_RES_LEAVING:

@@ -15,6 +15,7 @@
  *   __apic_accept_irq        every interrupt of every kind, for one vCPU
  *   kvm_recalculate_apic_map a LAPIC's identity changed
  *   kvm_mmu_page_fault       nested page faults: a walk's, or an access's?
+ *   kvm_scan_ioapic_routes   which vectors' EOI the VMM is to be told of
  *
  * The originals are called behind their ftrace call site. A kernel with indirect
  * branch tracking would trap on that, so such a kernel is refused at load.
@@ -196,8 +197,9 @@ static int hook_accept_irq(void *apic, int mode, int vector, int level,
 static void hook_apic_map(struct kvm *kvm);
 static int hook_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code,
 			   void *insn, int insn_len);
+static void hook_scan_routes(struct kvm_vcpu *vcpu, unsigned long *handled);
 
-enum { VCPU_IOCTL, VM_IOCTL, ACCEPT_IRQ, APIC_MAP, PAGE_FAULT };
+enum { VCPU_IOCTL, VM_IOCTL, ACCEPT_IRQ, APIC_MAP, PAGE_FAULT, SCAN_ROUTES };
 
 static struct hk_hook hooks[] = {
 	[VCPU_IOCTL] = HK_HOOK("kvm_vcpu_ioctl", hook_vcpu_ioctl, ours_vcpu_file),
@@ -205,6 +207,7 @@ static struct hk_hook hooks[] = {
 	[ACCEPT_IRQ] = HK_HOOK("__apic_accept_irq", hook_accept_irq, ours_apic),
 	[APIC_MAP] = HK_HOOK("kvm_recalculate_apic_map", hook_apic_map, ours_kvm),
 	[PAGE_FAULT] = HK_HOOK("kvm_mmu_page_fault", hook_page_fault, ours_vcpu),
+	[SCAN_ROUTES] = HK_HOOK("kvm_scan_ioapic_routes", hook_scan_routes, ours_vcpu),
 };
 
 static void notrace hook_callback(unsigned long ip, unsigned long parent_ip,
@@ -225,6 +228,7 @@ typedef long (*ioctl_fn)(struct file *, unsigned int, unsigned long);
 typedef int (*accept_fn)(void *, int, int, int, int, void *);
 typedef void (*apic_map_fn)(struct kvm *);
 typedef int (*page_fault_fn)(struct kvm_vcpu *, gpa_t, u64, void *, int);
+typedef void (*scan_routes_fn)(struct kvm_vcpu *, unsigned long *);
 
 long hk_kvm_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
@@ -370,6 +374,17 @@ static int hook_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code,
 	hk_vcpu_on_fault(vm, vcpu, false);
 	hk_vm_put(vm);
 	return ret;
+}
+
+static void hook_scan_routes(struct kvm_vcpu *vcpu, unsigned long *handled)
+{
+	struct hk_vm *vm = vm_get_of_kvm(vcpu->kvm);
+
+	((scan_routes_fn)hooks[SCAN_ROUTES].orig)(vcpu, handled);
+	if (!vm)
+		return;
+	hk_vcpu_on_scan(vm, vcpu, handled);
+	hk_vm_put(vm);
 }
 
 /*

@@ -83,6 +83,7 @@ long hk_vm_on_ioctl(struct hk_vm *vm, struct file *file, unsigned int cmd,
 int hk_vcpu_on_irq(struct hk_vcpu *hv, const struct hk_irq *irq,
 		   int (*deliver)(void *data), void *data);
 void hk_vcpu_on_fault(struct hk_vm *vm, struct kvm_vcpu *vcpu, bool walking);
+void hk_vcpu_on_scan(struct hk_vm *vm, struct kvm_vcpu *vcpu, unsigned long *handled);
 void hk_vm_on_apic_map(struct hk_vm *vm, struct kvm *kvm);
 
 #endif /* HK_KMOD_KVM_HOOKS_H */

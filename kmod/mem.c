@@ -46,132 +46,18 @@ static const struct address_space_operations mem_aops = {
 };
 
 /*
- * Messages from peers, which are not trusted: everything is checked here or, as
- * far as it depends on the state, in the engine
+ * Messages from peers, which are not trusted: everything is checked by dsm/wire.c
+ * or, as far as it depends on the state, by the engine
  */
-static const char *page_msg_check(struct hk_mem *mem, u16 peer,
-				  const struct hk_msg *msg, struct hk_dmsg *m)
-{
-	const struct hk_wire_page_msg *body = (const void *)msg->body;
-	struct hk_vm *vm = mem->vm;
-	bool data;
-	u16 home;
 
-	if (msg->hdr.len != cpu_to_le32(sizeof(*body)))
-		return "wrong length";
-	if (body->reserved[0] || body->reserved[1] || body->reserved[2])
-		return "reserved field";
-	*m = (struct hk_dmsg){
-		.gfn = le64_to_cpu(body->gfn),
-		.to = hk_node_bit(vm->node->id),
-		.acks = le64_to_cpu(body->acks),
-		.tokens.data = le32_to_cpu(body->data_token),
-		.tokens.ack = le32_to_cpu(body->ack_token),
-		.from = peer,
-		.req = le16_to_cpu(body->req),
-		.type = body->dtype,
-		.flags = body->dflags,
-	};
-	if (m->gfn >= vm->ram_pages)
-		return "no such page";
-	if (peer >= HK_MAX_NODES || !(vm->members & hk_node_bit(peer)))
-		return "not a member";
-	if (m->flags & ~(HK_DMSG_F_HAVE | HK_DMSG_F_NO_DONE))
-		return "unknown flag";
-	if (m->req != HK_NODE_NONE &&
-	    (m->req >= HK_MAX_NODES || !(vm->members & hk_node_bit(m->req))))
-		return "requester is not a member";
-	if (m->acks & ~vm->members)
-		return "ACK of a node that is not a member";
-
-	data = m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X;
-	switch ((enum hk_wire_content)body->content) {
-	case HK_CONTENT_NONE:
-		if (data || msg->page || body->fill)
-			return "content";
-		break;
-	case HK_CONTENT_PAGE:
-		if (!data || !msg->page || body->fill)
-			return "content";
-		break;
-	case HK_CONTENT_FILL:
-		if (!data || msg->page)
-			return "content";
-		break;
-	default:
-		return "content";
-	}
-
-	home = hk_vm_home(vm, m->gfn);
-	switch ((enum hk_dmsg_type)m->type) {
-	case HK_DMSG_GET_S:
-	case HK_DMSG_GET_X:
-		if (home != vm->node->id)
-			return "this node is not home";
-		if (m->req != HK_NODE_NONE || m->acks)
-			return "requester or acks";
-		if (m->type == HK_DMSG_GET_S && m->tokens.ack)
-			return "token";
-		return NULL;
-	case HK_DMSG_DONE:
-		if (home != vm->node->id)
-			return "this node is not home";
-		if (m->req != peer || m->acks)
-			return "requester or acks";
-		if (m->tokens.data || m->tokens.ack)
-			return "token";
-		return NULL;
-	case HK_DMSG_FWD_S:
-	case HK_DMSG_FWD_X:
-	case HK_DMSG_INV:
-		if (home != peer)
-			return "sender is not home";
-		if (m->req == HK_NODE_NONE)
-			return "no requester";
-		/* an honest owner hands these on, and must not be blamed for them */
-		if (m->type == HK_DMSG_FWD_X ? m->acks & hk_node_bit(m->req) :
-					       m->acks != 0)
-			return "acks";
-		if (m->type == HK_DMSG_INV ? m->tokens.data : m->tokens.ack)
-			return "token";
-		return NULL;
-	case HK_DMSG_GRANT_X:
-		if (home != peer)
-			return "sender is not home";
-		if (m->tokens.ack)
-			return "token";
-		return NULL;
-	case HK_DMSG_LOST:
-		if (home != peer)
-			return "sender is not home";
-		if (m->req != HK_NODE_NONE || m->acks)
-			return "requester or acks";
-		if (m->tokens.ack)
-			return "token";
-		return NULL;
-	case HK_DMSG_DATA_S:
-	case HK_DMSG_DATA_X:
-		if (m->tokens.ack)
-			return "token";
-		return NULL;
-	case HK_DMSG_ACK:
-		if (m->acks)
-			return "requester or acks";
-		if (m->tokens.data)
-			return "token";
-		return NULL;
-	case HK_DMSG_NONE:
-	case HK_DMSG_NR:
-		break;
-	}
-	return "unknown type";
-}
-
-/* Get ready, while sleeping is allowed, for what the message will need */
+/*
+ * Get ready, while sleeping is allowed, for what the message will need. @msg: with the
+ * content; only looked at where the type has one
+ */
 static int page_msg_prepare(struct hk_visit *v, struct hk_msg *msg,
 			    const struct hk_dmsg *m)
 {
-	const struct hk_wire_page_msg *body = (const void *)msg->body;
+	const struct hk_wire_page_msg *body;
 	struct hk_mem *mem = v->mem;
 	int err;
 
@@ -182,6 +68,7 @@ static int page_msg_prepare(struct hk_visit *v, struct hk_msg *msg,
 	switch ((enum hk_dmsg_type)m->type) {
 	case HK_DMSG_DATA_S:
 	case HK_DMSG_DATA_X:
+		body = (const void *)msg->body;
 		if (body->content == HK_CONTENT_PAGE) {
 			v->data = msg->page;
 			msg->page = NULL;
@@ -219,41 +106,90 @@ static int page_msg_prepare(struct hk_visit *v, struct hk_msg *msg,
 	return 0;
 }
 
-static int recv_page(struct hk_mem *mem, u16 peer, struct hk_msg *msg,
-		     char *why)
+/*
+ * One message that has been found sound. @msg: what carries its content, NULL: it has none
+ * and came in a group
+ */
+static int recv_dmsg(struct hk_mem *mem, const struct hk_dmsg *m,
+		     struct hk_msg *msg, struct hk_page_group *group, char *why)
 {
-	const char *wrong;
 	struct hk_visit v;
-	struct hk_dmsg m;
 	int err;
 
-	wrong = page_msg_check(mem, peer, msg, &m);
-	if (wrong) {
-		scnprintf(why, HK_REASON_MAX, "page message %s of page %#llx: %s",
-			  hk_dmsg_name(m.type), m.gfn, wrong);
-		hk_msg_free(msg);
-		return -EPROTO;
-	}
-
-	hk_visit_init(&v, mem, m.gfn);
-	err = page_msg_prepare(&v, msg, &m);
+	hk_visit_init(&v, mem, m->gfn);
+	v.group = group;
+	err = page_msg_prepare(&v, msg, m);
 	if (err) {
 		hk_visit_no_memory(&v, "a message");
 		err = 0;
 		goto out;
 	}
 	hk_visit_lock(&v);
-	err = hk_visit_msg(&v, &m);
+	err = hk_visit_msg(&v, m);
 	if (!err)
 		err = hk_visit_drain(&v);
 	hk_visit_unlock(&v);
 	if (err == -EPROTO)
 		scnprintf(why, HK_REASON_MAX, "page message %s of page %#llx is impossible now",
-			  hk_dmsg_name(m.type), m.gfn);
+			  hk_dmsg_name(m->type), m->gfn);
 	else
 		err = 0;
 out:
 	hk_visit_end(&v, true);
+	return err;
+}
+
+static int refuse_page(const struct hk_dmsg *m, const char *wrong, char *why)
+{
+	scnprintf(why, HK_REASON_MAX, "page message %s of page %#llx: %s",
+		  hk_dmsg_name(m->type), m->gfn, wrong);
+	return -EPROTO;
+}
+
+static int recv_page(struct hk_mem *mem, u16 peer, struct hk_msg *msg,
+		     char *why)
+{
+	const struct hk_page_facts facts = hk_vm_page_facts(mem->vm);
+	const char *wrong;
+	struct hk_dmsg m;
+	int err;
+
+	wrong = hk_page_msg_check(&facts, peer, (const void *)msg->body,
+				  le32_to_cpu(msg->hdr.len), msg->page, &m);
+	if (wrong)
+		err = refuse_page(&m, wrong, why);
+	else
+		err = recv_dmsg(mem, &m, msg, NULL, why);
+	hk_msg_free(msg);
+	return err;
+}
+
+/*
+ * As if each page's message had come by itself; what home has to send on to owners, most
+ * often one for all, goes on as a group, too
+ */
+static int recv_group(struct hk_mem *mem, u16 peer, struct hk_msg *msg,
+		      char *why)
+{
+	const struct hk_wire_page_group *body = (const void *)msg->body;
+	const struct hk_page_facts facts = hk_vm_page_facts(mem->vm);
+	struct hk_page_group group = { 0 };
+	const char *wrong;
+	struct hk_dmsg m;
+	u32 at = 0;
+	int err = 0;
+
+	wrong = hk_page_group_check(&facts, peer, body,
+				    le32_to_cpu(msg->hdr.len), &m);
+	if (wrong) {
+		err = refuse_page(&m, wrong, why);
+		goto out;
+	}
+	while (!err && !hk_vm_dead(mem->vm) &&
+	       hk_page_group_next(&facts, peer, body, &at, &m))
+		err = recv_dmsg(mem, &m, NULL, &group, why);
+	hk_group_flush(mem, &group);
+out:
 	hk_msg_free(msg);
 	return err;
 }
@@ -269,6 +205,10 @@ int hk_mem_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why)
 		if (le32_to_cpu(msg->hdr.len) < sizeof(struct hk_wire_page_msg))
 			break;
 		return recv_page(vm->mem, peer, msg, why);
+	case HK_MSG_PAGE_GROUP:
+		if (le32_to_cpu(msg->hdr.len) < sizeof(struct hk_wire_page_group))
+			break;
+		return recv_group(vm->mem, peer, msg, why);
 	case HK_MSG_SPILL:
 		return hk_spill_recv(vm->mem, msg, why);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Guest RAM on one node: what mem.c, visit.c, fault.c, recall.c, spill.c, walk.c and
- * prefetch.c share; nobody else includes it
+ * Guest RAM on one node: what mem.c, visit.c, group.c, fault.c, recall.c, spill.c, walk.c
+ * and prefetch.c share; nobody else includes it
  *
  * A gfn on this node has a state (dsm/page.h) and, where that allows access, a
  * page. Pages are in an xarray by gfn; a page's state and a few flags are in
@@ -23,6 +23,7 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include "../dsm/directory.h"
+#include "../dsm/group.h"
 #include "../dsm/page.h"
 #include "vm.h"
 
@@ -176,6 +177,10 @@ struct hk_walk_page {
 struct hk_run {
 	/** @next: gfn where it is expected to go on, 0: none */
 	u64 next;
+	/** @begin: first gfn that is taken for a part of it */
+	u64 begin;
+	/** @mark: from here on, up to @next, a fault asks for more */
+	u64 mark;
 	/** @window: pages asked for last time */
 	u32 window;
 };
@@ -297,6 +302,8 @@ struct hk_visit {
 	struct hk_busy *recall;
 	/** @recall_in_ns: put off by so much */
 	u64 recall_in_ns;
+	/** @group: where requests may wait for those of other visits, or NULL */
+	struct hk_page_group *group;
 	/** @queue: messages of the node to itself, in order */
 	struct hk_dmsg queue[HK_VISIT_QUEUE];
 	/** @head: next of @queue to be worked on */
@@ -336,6 +343,13 @@ int hk_visit_drain(struct hk_visit *v);
 void hk_busy_wake(struct hk_busy *busy);
 void hk_msgs_refill(struct hk_mem *mem);
 
+/* visit.c, for group.c alone */
+struct hk_msg *hk_mem_msg_get(struct hk_mem *mem);
+
+/* group.c */
+bool hk_group_add(struct hk_visit *v, const struct hk_dmsg *m, u16 to, int *err);
+int hk_group_flush(struct hk_mem *mem, struct hk_page_group *g);
+
 /* mem.c */
 void hk_mem_mm_add(struct hk_mem *mem, struct mm_struct *mm);
 bool hk_mem_mm_del(struct hk_mem *mem, struct mm_struct *mm);
@@ -348,7 +362,7 @@ void hk_recall_stop(struct hk_busy *busy);
 u64 hk_hold_left_ns(struct hk_mem *mem, const struct page *page);
 
 /* prefetch.c */
-void hk_prefetch_miss(struct hk_mem *mem, u64 gfn, bool write);
+void hk_prefetch_fault(struct hk_mem *mem, u64 gfn, bool write, bool miss);
 
 /* walk.c */
 void hk_walk_note(struct hk_mem *mem, u64 gfn);

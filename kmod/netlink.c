@@ -58,8 +58,20 @@ static const struct nla_policy link_renew_policy[HK_A_FD + 1] = {
 	[HK_A_FD] = NLA_POLICY_MIN(NLA_S32, 0),
 };
 
-static const struct nla_policy peer_policy[HK_A_PEER_ID + 1] = {
+static const struct nla_policy path_add_policy[HK_A_PATH_ID + 1] = {
 	[HK_A_PEER_ID] = POL_NODE_ID,
+	[HK_A_FD] = NLA_POLICY_MIN(NLA_S32, 0),
+	[HK_A_PATH_ID] = NLA_POLICY_MAX(NLA_U8, HK_PATH_MAX - 1),
+};
+
+static const struct nla_policy path_policy[HK_A_PATH_ID + 1] = {
+	[HK_A_PEER_ID] = POL_NODE_ID,
+	[HK_A_PATH_ID] = NLA_POLICY_MAX(NLA_U8, HK_PATH_MAX - 1),
+};
+
+static const struct nla_policy link_del_policy[HK_A_REASON + 1] = {
+	[HK_A_PEER_ID] = POL_NODE_ID,
+	[HK_A_REASON] = { .type = NLA_NUL_STRING, .len = HK_REASON_LEN - 1 },
 };
 
 static const struct nla_policy link_echo_policy[HK_A_REPLY_PAGE + 1] = {
@@ -302,8 +314,47 @@ static int nl_link_renew(struct sk_buff *skb, struct genl_info *info)
 	return err ? refuse(info, HK_A_FD, err, "%s", why) : 0;
 }
 
+static int nl_path_add(struct sk_buff *skb, struct genl_info *info)
+{
+	char why[HK_REASON_LEN] = "";
+	int err;
+
+	err = need(info, HK_A_PEER_ID, "peer-id");
+	if (!err)
+		err = need(info, HK_A_PATH_ID, "path-id");
+	if (!err)
+		err = need(info, HK_A_FD, "fd");
+	if (err)
+		return err;
+	err = hk_node_path_add(nl_node(info),
+			       nla_get_u16(info->attrs[HK_A_PEER_ID]),
+			       nla_get_u8(info->attrs[HK_A_PATH_ID]),
+			       nla_get_s32(info->attrs[HK_A_FD]), why);
+	if (!err)
+		return 0;
+	return refuse(info, err == -EEXIST || err == -EBUSY ? HK_A_PATH_ID :
+		      HK_A_FD, err, "%s", why);
+}
+
+static int nl_path_del(struct sk_buff *skb, struct genl_info *info)
+{
+	char why[HK_REASON_LEN] = "";
+	int err;
+
+	err = need(info, HK_A_PEER_ID, "peer-id");
+	if (!err)
+		err = need(info, HK_A_PATH_ID, "path-id");
+	if (err)
+		return err;
+	err = hk_node_path_del(nl_node(info),
+			       nla_get_u16(info->attrs[HK_A_PEER_ID]),
+			       nla_get_u8(info->attrs[HK_A_PATH_ID]), why);
+	return err ? refuse(info, HK_A_PATH_ID, err, "%s", why) : 0;
+}
+
 static int nl_link_del(struct sk_buff *skb, struct genl_info *info)
 {
+	const char *why = "link deleted by the administrator";
 	u16 peer;
 	int err;
 
@@ -311,7 +362,9 @@ static int nl_link_del(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	peer = nla_get_u16(info->attrs[HK_A_PEER_ID]);
-	err = hk_node_link_del(nl_node(info), peer);
+	if (info->attrs[HK_A_REASON])
+		why = nla_data(info->attrs[HK_A_REASON]);
+	err = hk_node_link_del(nl_node(info), peer, why);
 	if (err)
 		return refuse(info, HK_A_PEER_ID, err, "no link to node %u",
 			      peer);
@@ -613,8 +666,13 @@ static const struct genl_ops nl_ops[] = {
 	  POLICY(link_add_policy, HK_A_TRANSPORT) },
 	{ .cmd = HK_CMD_LINK_RENEW, .doit = nl_link_renew, ADMIN_LOCKED,
 	  POLICY(link_renew_policy, HK_A_FD) },
+	{ .cmd = HK_CMD_PATH_ADD, .doit = nl_path_add, ADMIN_LOCKED,
+	  POLICY(path_add_policy, HK_A_PATH_ID) },
+	{ .cmd = HK_CMD_PATH_DEL, .doit = nl_path_del, ADMIN_LOCKED,
+	  POLICY(path_policy, HK_A_PATH_ID) },
+	{ .cmd = HK_CMD_PATH_GET, .dumpit = hk_netlink_dump_paths },
 	{ .cmd = HK_CMD_LINK_DEL, .doit = nl_link_del, ADMIN_LOCKED,
-	  POLICY(peer_policy, HK_A_PEER_ID) },
+	  POLICY(link_del_policy, HK_A_REASON) },
 	{ .cmd = HK_CMD_LINK_GET, .dumpit = hk_netlink_dump_links },
 	{ .cmd = HK_CMD_VM_ADD, .doit = nl_vm_add, ADMIN_LOCKED,
 	  POLICY(vm_add_policy, HK_A_VCPU_PLACE) },
@@ -679,6 +737,16 @@ void hk_netlink_link_event(struct hk_node *node, u16 peer)
 
 	if (msg)
 		nl_event(node, msg, hk_netlink_put_link_ntf(msg, node, peer));
+}
+
+void hk_netlink_path_event(struct hk_node *node, u16 peer, u8 path,
+			   const struct hk_link_path *info)
+{
+	struct sk_buff *msg = nl_event_msg();
+
+	if (msg)
+		nl_event(node, msg,
+			 hk_netlink_put_path_ntf(msg, peer, path, info));
 }
 
 void hk_netlink_vm_event(struct hk_vm *vm)

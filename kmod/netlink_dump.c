@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <net/genetlink.h>
+#include <net/ipv6.h>
 #include <net/sock.h>
 
 /* One past the last VM id, as a place in a dump */
@@ -206,6 +207,63 @@ static int put_link(struct sk_buff *msg, struct hk_node *node, u16 id,
 	return err;
 }
 
+/* What a path is and why, for dumps and events */
+static int put_path_state(struct sk_buff *msg, u16 peer, u8 id,
+			  const struct hk_link_path *path)
+{
+	static const u8 states[] = {
+		[HK_LINK_PATH_NONE] = HK_PATH_NONE,
+		[HK_LINK_PATH_JOINING] = HK_PATH_JOINING,
+		[HK_LINK_PATH_STANDBY] = HK_PATH_STANDBY,
+		[HK_LINK_PATH_ACTIVE] = HK_PATH_ACTIVE,
+		[HK_LINK_PATH_DOWN] = HK_PATH_DOWN,
+	};
+
+	if (nla_put_u16(msg, HK_A_PEER_ID, peer) ||
+	    nla_put_u8(msg, HK_A_PATH_ID, id) ||
+	    nla_put_u8(msg, HK_A_PATH_STATE, states[path->state]))
+		return -EMSGSIZE;
+	if (path->state == HK_LINK_PATH_DOWN &&
+	    nla_put_string(msg, HK_A_REASON, path->why))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int put_address(struct sk_buff *msg, int attr,
+		       const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+	char text[64];
+
+	if (address->ss_family != AF_INET && address->ss_family != AF_INET6)
+		return 0;
+	/* A socket that takes both says so of IPv4 */
+	if (address->ss_family == AF_INET6 && ipv6_addr_v4mapped(&in6->sin6_addr))
+		snprintf(text, sizeof(text), "%pI4:%u", &in6->sin6_addr.s6_addr32[3],
+			 ntohs(in6->sin6_port));
+	else
+		snprintf(text, sizeof(text), "%pISpc", address);
+	return nla_put_string(msg, attr, text);
+}
+
+static int put_path(struct sk_buff *msg, u16 peer, const char *name, u8 id,
+		    const struct hk_link_path *path)
+{
+	if (put_path_state(msg, peer, id, path) ||
+	    nla_put_string(msg, HK_A_PEER_NAME, name) ||
+	    put_address(msg, HK_A_LOCAL_ADDRESS, &path->local) ||
+	    put_address(msg, HK_A_PEER_ADDRESS, &path->peer) ||
+	    put_u64(msg, HK_A_TX_BYTES, path->tx_bytes) ||
+	    put_u64(msg, HK_A_RX_BYTES, path->rx_bytes) ||
+	    put_u64(msg, HK_A_RETRANSMITS, path->resent) ||
+	    put_u64(msg, HK_A_DUPLICATES, path->again) ||
+	    nla_put_u32(msg, HK_A_FAILOVERS, path->failovers))
+		return -EMSGSIZE;
+	if (path->rtt_ns && put_u64(msg, HK_A_RTT_NS, path->rtt_ns))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int put_vm_state(struct sk_buff *msg, struct hk_vm *vm)
 {
 	char reason[HK_REASON_LEN];
@@ -362,6 +420,17 @@ int hk_netlink_put_link_ntf(struct sk_buff *msg, struct hk_node *node, u16 peer)
 	return 0;
 }
 
+int hk_netlink_put_path_ntf(struct sk_buff *msg, u16 peer, u8 path,
+			    const struct hk_link_path *info)
+{
+	void *hdr = event_begin(msg, HK_CMD_PATH_NTF);
+
+	if (!hdr || put_path_state(msg, peer, path, info))
+		return -EMSGSIZE;
+	genlmsg_end(msg, hdr);
+	return 0;
+}
+
 int hk_netlink_put_vm_ntf(struct sk_buff *msg, struct hk_vm *vm)
 {
 	void *hdr = event_begin(msg, HK_CMD_VM_NTF);
@@ -385,7 +454,7 @@ int hk_netlink_put_vcpu_ntf(struct sk_buff *msg, struct hk_vm *vm, u32 vcpu,
 	return 0;
 }
 
-/* Dumps: cb->args[0], and [1] for vCPUs, is what comes next */
+/* Dumps: cb->args[0], and [1] for vCPUs and paths, is what comes next */
 
 static struct hk_node *dump_node(struct netlink_callback *cb)
 {
@@ -465,6 +534,49 @@ int hk_netlink_dump_links(struct sk_buff *skb, struct netlink_callback *cb)
 				     put_link(skb, node, id, &peer)) : -EMSGSIZE;
 		if (err)
 			break;
+	}
+	cb->args[0] = id;
+	return dump_result(skb, err);
+}
+
+/* Paths of one link, from cb->args[1] on */
+static int dump_link_paths(struct sk_buff *skb, struct netlink_callback *cb,
+			   struct hk_node *node, struct hk_link *link, u16 peer)
+{
+	struct hk_link_path path;
+	char name[HK_NAME_MAX];
+	void *hdr;
+	int err;
+
+	hk_node_peer_name(node, peer, name);
+	for (; cb->args[1] < HK_PATH_MAX; cb->args[1]++) {
+		if (!hk_link_path_get(link, cb->args[1], &path))
+			continue;
+		hdr = dump_begin(skb, cb, HK_CMD_PATH_GET);
+		err = hdr ? dump_end(skb, hdr, put_path(skb, peer, name, cb->args[1],
+							&path)) : -EMSGSIZE;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int hk_netlink_dump_paths(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct hk_node *node = dump_node(cb);
+	struct hk_link *link;
+	int err = 0;
+	u16 id;
+
+	for (id = cb->args[0]; id < HK_MAX_NODES; id++) {
+		link = hk_node_link_get(node, id);
+		if (!link)
+			continue;
+		err = dump_link_paths(skb, cb, node, link, id);
+		hk_link_put(link);
+		if (err)
+			break;
+		cb->args[1] = 0;
 	}
 	cb->args[0] = id;
 	return dump_result(skb, err);

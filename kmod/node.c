@@ -27,6 +27,7 @@
 #include <linux/ctype.h>
 #include <linux/err.h>
 #include <linux/in.h>
+#include <linux/math64.h>
 #include <linux/net.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
@@ -132,6 +133,20 @@ static void link_ending(struct hk_link *link, const char *why)
 	hk_vm_link_down(nl->node, nl->peer, why);
 }
 
+/* The shortest round trip to a peer is known, or not any more */
+static void rtt_update(struct hk_node *node, struct hk_peer *peer, u32 us)
+{
+	u32 max = 0;
+	u16 n;
+
+	WRITE_ONCE(peer->rtt_us, us);
+	/* of two that do this at once one sees both */
+	smp_mb();
+	for (n = 1; n < HK_MAX_NODES; n++)
+		max = max(max, READ_ONCE(node->peers[n].rtt_us));
+	WRITE_ONCE(node->rtt_us, max);
+}
+
 static void link_down(struct hk_link *link, const char *why)
 {
 	struct node_link *nl = hk_link_priv(link);
@@ -144,6 +159,7 @@ static void link_down(struct hk_link *link, const char *why)
 	WRITE_ONCE(peer->state, HK_LINK_DOWN);
 	strscpy(peer->reason, why, sizeof(peer->reason));
 	spin_unlock(&node->peers_lock);
+	rtt_update(node, peer, 0);
 	hk_node_changed(node);
 
 	pr_info("node %u (%s): link to node %u (%s) is down: %s\n", node->id,
@@ -160,6 +176,26 @@ static void link_down(struct hk_link *link, const char *why)
 	WRITE_ONCE(peer->claimed, false);
 	spin_unlock(&node->peers_lock);
 	wake_up_all(&node->idle_wait);
+}
+
+static void link_path(struct hk_link *link, unsigned int id)
+{
+	struct node_link *nl = hk_link_priv(link);
+	struct hk_node *node = nl->node;
+	struct hk_link_path path;
+	char name[HK_NAME_MAX];
+
+	hk_link_path_get(link, id, &path);
+	hk_node_changed(node);
+	if (path.state == HK_LINK_PATH_DOWN)
+		pr_info("node %u (%s): path %u to node %u (%s) is down: %s\n",
+			node->id, node->name, id, nl->peer,
+			hk_node_peer_name(node, nl->peer, name), path.why);
+	else
+		pr_info("node %u (%s): path %u to node %u (%s) is there\n",
+			node->id, node->name, id, nl->peer,
+			hk_node_peer_name(node, nl->peer, name));
+	hk_netlink_path_event(node, nl->peer, id, &path);
 }
 
 static void link_fill_ping(struct hk_link *link, struct hk_wire_ping *ping)
@@ -185,7 +221,9 @@ static void link_seen_ping(struct hk_link *link,
 static void link_heard(struct hk_link *link, s64 lead, u64 rtt_min)
 {
 	struct node_link *nl = hk_link_priv(link);
+	u64 us = div_u64(rtt_min, max(tsc_khz / 1000, 1u));
 
+	rtt_update(nl->node, &nl->node->peers[nl->peer], min_t(u64, us, U32_MAX));
 	hk_clock_heartbeat(nl->node, nl->peer, lead, rtt_min);
 }
 
@@ -209,6 +247,7 @@ static const struct hk_link_ops node_link_ops = {
 	.down = link_down,
 	.fill_ping = link_fill_ping,
 	.seen_ping = link_seen_ping,
+	.path = link_path,
 	.up = link_up,
 	.heard = link_heard,
 	.timed = link_timed,
@@ -244,6 +283,20 @@ struct hk_link *hk_node_link_get(struct hk_node *node, u16 peer)
 		hk_link_get(link);
 	rcu_read_unlock();
 	return link;
+}
+
+u32 hk_node_link_features(struct hk_node *node, u16 peer)
+{
+	struct hk_link *link;
+	u32 features;
+
+	if (!peer || peer >= HK_MAX_NODES)
+		return 0;
+	rcu_read_lock();
+	link = rcu_dereference(node->peers[peer].link);
+	features = link ? hk_link_features(link) : 0;
+	rcu_read_unlock();
+	return features;
 }
 
 bool hk_node_link_up(struct hk_node *node, u16 peer)
@@ -411,7 +464,12 @@ err_sock:
 	return err;
 }
 
-int hk_node_link_renew(struct hk_node *node, u16 id, int fd, char *why)
+/*
+ * Another connection for a link: a reference to both, or what is wrong with it. It must
+ * protect what it carries as the one the link was made with does.
+ */
+static int node_link_sock(struct hk_node *node, u16 id, int fd,
+			  struct hk_link **out, struct socket **sock_out, char *why)
 {
 	char encryption[HK_ENCRYPTION_LEN];
 	struct socket *sock;
@@ -427,25 +485,75 @@ int hk_node_link_renew(struct hk_node *node, u16 id, int fd, char *why)
 	sock = sockfd_lookup(fd, &err);
 	if (!sock) {
 		snprintf(why, HK_REASON_LEN, "fd %d is not a socket", fd);
-		goto out_link;
+		goto err_link;
 	}
 	err = node_sock_check(node, sock, why);
 	if (err)
-		goto out_sock;
+		goto err_sock;
 	hk_sock_encryption(sock->sk, encryption);
 	/* Written with node->lock held alone */
 	if (strcmp(encryption, node->peers[id].encryption)) {
 		snprintf(why, HK_REASON_LEN, "the link is %s, fd is %s",
 			 node->peers[id].encryption, encryption);
 		err = -EPROTO;
-		goto out_sock;
+		goto err_sock;
 	}
-	err = hk_link_renew(link, sock, why);
-	if (!err)
-		goto out_link;
-out_sock:
+	*out = link;
+	*sock_out = sock;
+	return 0;
+
+err_sock:
 	sockfd_put(sock);
-out_link:
+err_link:
+	hk_link_put(link);
+	return err;
+}
+
+int hk_node_link_renew(struct hk_node *node, u16 id, int fd, char *why)
+{
+	struct socket *sock;
+	struct hk_link *link;
+	int err;
+
+	err = node_link_sock(node, id, fd, &link, &sock, why);
+	if (err)
+		return err;
+	err = hk_link_renew(link, sock, why);
+	if (err)
+		sockfd_put(sock);
+	hk_link_put(link);
+	return err;
+}
+
+int hk_node_path_add(struct hk_node *node, u16 id, u8 path, int fd, char *why)
+{
+	struct socket *sock;
+	struct hk_link *link;
+	int err;
+
+	err = node_link_sock(node, id, fd, &link, &sock, why);
+	if (err)
+		return err;
+	err = hk_link_path_add(link, path, sock, why);
+	if (err)
+		sockfd_put(sock);
+	else
+		hk_node_changed(node);
+	hk_link_put(link);
+	return err;
+}
+
+int hk_node_path_del(struct hk_node *node, u16 id, u8 path, char *why)
+{
+	struct hk_link *link = hk_node_link_get(node, id);
+	int err;
+
+	lockdep_assert_held(&node->lock);
+	if (!link) {
+		snprintf(why, HK_REASON_LEN, "no link to node %u", id);
+		return -ENOENT;
+	}
+	err = hk_link_path_del(link, path, why);
 	hk_link_put(link);
 	return err;
 }
@@ -461,10 +569,10 @@ static int node_link_close(struct hk_node *node, u16 peer, const char *why)
 	return 0;
 }
 
-int hk_node_link_del(struct hk_node *node, u16 peer)
+int hk_node_link_del(struct hk_node *node, u16 peer, const char *why)
 {
 	lockdep_assert_held(&node->lock);
-	return node_link_close(node, peer, "link deleted by the administrator");
+	return node_link_close(node, peer, why);
 }
 
 /* Links first, so that a peer hears from the link why this node left its VMs */

@@ -51,6 +51,8 @@ struct hk_peer {
 	u64 used;
 	/** @budget: pages it contributes, by its last heartbeat */
 	u64 budget;
+	/** @rtt_us: shortest round trip of the link, 0: not known; by its receiver */
+	u32 rtt_us;
 	/** @unknown_vm: messages dropped as their VM is not known here */
 	atomic64_t unknown_vm;
 };
@@ -95,6 +97,8 @@ struct hk_node {
 	atomic_t nr_vms;
 	/** @idle_wait: waits for @nr_vms to fall, for a slot of @peers to be free */
 	wait_queue_head_t idle_wait;
+	/** @rtt_us: the longest of @peers.rtt_us, 0: none known */
+	u32 rtt_us;
 	/** @gen: counts changes of what dumps show, never 0 */
 	atomic_t gen;
 	/** @wq: unbound workqueue for what may sleep */
@@ -133,6 +137,9 @@ void hk_clock_heartbeat(struct hk_node *node, u16 peer, s64 lead, u64 rtt_min);
 
 /* HELLO was exchanged and the link has not ended; any context */
 bool hk_node_link_up(struct hk_node *node, u16 peer);
+
+/* HK_WIRE_FEATURE_* that both ends have offered, 0: no link, or no HELLO yet; any context */
+u32 hk_node_link_features(struct hk_node *node, u16 peer);
 
 /**
  * hk_node_link_get() - the link to a peer
@@ -174,8 +181,24 @@ int hk_node_link_add(struct hk_node *node, u16 peer, const char *name, int fd,
  */
 int hk_node_link_renew(struct hk_node *node, u16 peer, int fd, char *why);
 
+/**
+ * hk_node_path_add() - give the link to a peer another connection
+ * @node: node, its lock held
+ * @peer: node id of the other end
+ * @path: number of the connection, below HK_PATH_MAX
+ * @fd: connected TCP socket, as for hk_node_link_renew()
+ * @why: out, HK_REASON_LEN bytes
+ *
+ * Does not wait for the peer: an event says when the path is there, or why not.
+ * Return: 0 or errno.
+ */
+int hk_node_path_add(struct hk_node *node, u16 peer, u8 path, int fd, char *why);
+
+/* let the link to a peer do without a path; its lock held; 0 or errno with @why */
+int hk_node_path_del(struct hk_node *node, u16 peer, u8 path, char *why);
+
 /* close the link to a peer, wait for its end; -ENOENT when there is none */
-int hk_node_link_del(struct hk_node *node, u16 peer);
+int hk_node_link_del(struct hk_node *node, u16 peer, const char *why);
 
 /**
  * hk_node_reset() - forget links, VMs and identity
@@ -205,6 +228,8 @@ static inline void hk_node_changed(struct hk_node *node)
 
 /* events to the multicast group, kmod/netlink.c; any context that may sleep */
 void hk_netlink_link_event(struct hk_node *node, u16 peer);
+void hk_netlink_path_event(struct hk_node *node, u16 peer, u8 path,
+			   const struct hk_link_path *info);
 void hk_netlink_vm_event(struct hk_vm *vm);
 void hk_netlink_vcpu_event(struct hk_vm *vm, u32 vcpu, u16 to);
 int hk_netlink_init(void);

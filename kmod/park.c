@@ -5,7 +5,7 @@
  * Unmodified QEMU calls KVM_RUN and other ioctls on vCPUs that may live elsewhere.
  * KVM_RUN of such a vCPU parks here; an exit that comes from where it lives is
  * given to QEMU as if it had happened here, and the next KVM_RUN sends the result
- * back. Any other ioctl first calls the vCPU home.
+ * back. Any other ioctl first calls the vCPU home, and so does a signal for the thread.
  */
 #include <linux/fs.h>
 #include <linux/jiffies.h>
@@ -39,6 +39,26 @@ static bool msg_reads(const struct hk_wire_exit *w)
 	return false;
 }
 
+/* the result of an exit, to be followed by @pio bytes; without memory the guest ends */
+static struct hk_msg *exit_done_new(struct hk_vcpu *hv, u64 cookie, u32 result, u32 pio)
+{
+	struct hk_wire_exit *w;
+	struct hk_msg *msg;
+
+	msg = hk_msg_alloc(HK_MSG_VCPU_EXIT_DONE, hv->vm->id, sizeof(*w) + pio,
+			   GFP_KERNEL);
+	if (!msg) {
+		hk_vm_kill(hv->vm, true, "out of memory for the result of an exit");
+		return NULL;
+	}
+	w = (struct hk_wire_exit *)msg->body;
+	w->vcpu = cpu_to_le32(hv->index);
+	w->cookie = cpu_to_le64(cookie);
+	w->result = cpu_to_le32(result);
+	w->pio_len = cpu_to_le32(pio);
+	return msg;
+}
+
 /**
  * send_exit_done() - let the resident run on after an exit
  * @hv: vCPU
@@ -50,33 +70,103 @@ static void send_exit_done(struct hk_vcpu *hv, const struct hk_wire_exit *kept,
 			   bool abandon)
 {
 	struct kvm_run *run = hv->vcpu->run;
-	struct hk_vm *vm = hv->vm;
 	struct hk_wire_exit *w;
 	struct hk_msg *msg;
 	u32 pio = 0;
 
 	if (!kept && !abandon && run->exit_reason == KVM_EXIT_IO)
 		pio = min_t(u32, run->io.size * run->io.count, 4096);
-	msg = hk_msg_alloc(HK_MSG_VCPU_EXIT_DONE, vm->id, sizeof(*w) + pio,
-			   GFP_KERNEL);
-	if (!msg) {
-		hk_vm_kill(vm, true, "out of memory for the result of an exit");
+	msg = exit_done_new(hv, hv->exit_cookie, abandon ? ECANCELED : 0, pio);
+	if (!msg)
 		return;
-	}
 	w = (struct hk_wire_exit *)msg->body;
 	if (kept) {
-		*w = *kept;
+		w->exit_reason = kept->exit_reason;
+		w->cr8 = kept->cr8;
+		memcpy(w->u, kept->u, sizeof(w->u));
 	} else {
 		w->exit_reason = cpu_to_le32(run->exit_reason);
 		w->cr8 = cpu_to_le64(run->cr8);
 		memcpy(w->u, run->padding, sizeof(w->u));
 		memcpy(w + 1, hv->vcpu->arch.pio_data, pio);
 	}
-	w->vcpu = cpu_to_le32(hv->index);
-	w->cookie = cpu_to_le64(hv->exit_cookie);
-	w->result = cpu_to_le32(abandon ? ECANCELED : 0);
-	w->pio_len = cpu_to_le32(pio);
-	hk_node_send(vm->node, hv->exit_from, msg);
+	hk_node_send(hv->vm->node, hv->exit_from, msg);
+}
+
+/* would KVM have taken this write itself? An ioeventfd: the doorbell of a device */
+static bool kvm_takes(struct kvm_vcpu *vcpu, const struct hk_wire_exit *w)
+{
+	const struct kvm_run *run = NULL;
+	const typeof(run->mmio) *mmio = (const void *)w->u;
+	const typeof(run->io) *io = (const void *)w->u;
+	enum kvm_bus bus = KVM_MMIO_BUS;
+	const void *from = mmio->data;
+	gpa_t addr = mmio->phys_addr;
+	u32 len = mmio->len;
+	u64 data = 0;
+	int idx, err;
+
+	switch (le32_to_cpu(w->exit_reason)) {
+	case KVM_EXIT_MMIO:
+		if (!mmio->is_write)
+			return false;
+		break;
+	case KVM_EXIT_IO:
+		if (io->direction != KVM_EXIT_IO_OUT || io->count != 1 ||
+		    le32_to_cpu(w->pio_len) < io->size)
+			return false;
+		bus = KVM_PIO_BUS;
+		from = w + 1;
+		addr = io->port;
+		len = io->size;
+		break;
+	default:
+		return false;
+	}
+	/* from a peer: KVM itself relies on a power of two, and on the alignment of @data */
+	if (le32_to_cpu(w->result) || len > sizeof(data) || !is_power_of_2(len))
+		return false;
+	memcpy(&data, from, len);
+	idx = srcu_read_lock(&vcpu->kvm->srcu);
+	err = kvm_io_bus_write(vcpu, bus, addr, len, &data);
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	return !err;
+}
+
+/**
+ * hk_park_doorbell() - serve an exit without the VMM, as KVM would have where it has it
+ * @hv: vCPU, resident elsewhere
+ * @peer: node where it is
+ * @w: VCPU_EXIT, checked by hk_vcpu_msg_check()
+ *
+ * KVM's objects stay while hk_vcpus.lock is held, see hk_vcpus_detach().
+ * Context: the link's receiver; sleeps.
+ * Return: true when the vCPU has been told to run on.
+ */
+bool hk_park_doorbell(struct hk_vcpu *hv, u16 peer, const struct hk_wire_exit *w)
+{
+	struct hk_vcpus *vs = hv->vm->vcpus;
+	struct hk_wire_exit *done;
+	struct hk_msg *msg;
+	bool taken = false;
+
+	mutex_lock(&vs->lock);
+	if (vs->kvm && hv->vcpu)
+		taken = kvm_takes(hv->vcpu, w);
+	mutex_unlock(&vs->lock);
+	if (!taken)
+		return false;
+	hk_vm_count(hv->vm, EXITS_SERVED);
+	hk_vm_count(hv->vm, DOORBELLS);
+	msg = exit_done_new(hv, le64_to_cpu(w->cookie), 0, 0);
+	if (msg) {
+		done = (struct hk_wire_exit *)msg->body;
+		done->exit_reason = w->exit_reason;
+		done->cr8 = w->cr8;
+		memcpy(done->u, w->u, sizeof(done->u));
+		hk_node_send(hv->vm->node, peer, msg);
+	}
+	return true;
 }
 
 /* give QEMU an exit that happened elsewhere; Return: KVM_RUN's result there */
@@ -189,6 +279,17 @@ static bool run_at_home(struct hk_vcpu *hv, struct file *file, long *ret)
 	return false;
 }
 
+/*
+ * Something makes KVM_RUN of a vCPU return that lives elsewhere: a signal of the VMM's. It
+ * takes a vCPU whose KVM_RUN has returned for one that stands still, and when it is about
+ * to pause the guest it relies on that. So the vCPU comes home first; the next KVM_RUN
+ * sends it back. Such signals are rare where devices interrupt without the VMM's threads.
+ */
+static long interrupted_away(struct hk_vcpu *hv, struct file *file)
+{
+	return hk_park_recall(hv, file) == -EIO ? -EIO : interrupted(hv);
+}
+
 static bool park_away(struct hk_vcpu *hv, struct file *file, long *ret)
 {
 	struct kvm_run *run = hv->vcpu->run;
@@ -201,7 +302,7 @@ static bool park_away(struct hk_vcpu *hv, struct file *file, long *ret)
 	if (READ_ONCE(hv->ident_stale))
 		hk_vcpu_ghost_ident(hv, file);
 	if (hk_immediate_exit(run)) {
-		*ret = interrupted(hv);
+		*ret = interrupted_away(hv, file);
 		return true;
 	}
 	if (needs_vmm(hv->vcpu)) {
@@ -211,7 +312,7 @@ static bool park_away(struct hk_vcpu *hv, struct file *file, long *ret)
 	if (wait_event_interruptible(hv->wq, park_over(hv))) {
 		if (hk_vcpu_eat_kick() && !hk_immediate_exit(run))
 			return false;
-		*ret = interrupted(hv);
+		*ret = interrupted_away(hv, file);
 		return true;
 	}
 	if (READ_ONCE(hv->res.state) != HK_RES_AWAY)

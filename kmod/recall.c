@@ -43,19 +43,46 @@
 #include "compat/mm.h"
 #include "mem.h"
 
-static uint hold_us = 300;
-module_param(hold_us, uint, 0644);
-MODULE_PARM_DESC(hold_us, "Shortest time in microseconds that a page stays after a fault got it (default 300)");
+static int hold_us = -1;
+module_param(hold_us, int, 0644);
+MODULE_PARM_DESC(hold_us, "Shortest time in microseconds that a page stays after a fault got it; -1: by the round trips to other nodes (default -1)");
+
+/* Not less than a fault takes to end, not so long that a guest would feel it stand still */
+#define HOLD_AUTO_MIN_US	20
+#define HOLD_AUTO_MAX_US	10000
+/* Before the first round trip */
+#define HOLD_AUTO_FIRST_US	300
+
+/*
+ * A page that two nodes want all the time travels for half a round trip or more each
+ * time, so it should stay for as long, or most of the time nobody has it. Simulated, two
+ * round trips do most of the good (simulator.rst), and where nobody else wants the page
+ * it costs nothing. Not the time that fetches take: the hold time of others is in that,
+ * and the mean grows without end.
+ */
+static u32 hold_time_us(const struct hk_mem *mem)
+{
+	int fixed = READ_ONCE(hold_us);
+	u32 rtt;
+
+	if (fixed >= 0)
+		return fixed;
+	rtt = READ_ONCE(mem->vm->node->rtt_us);
+	if (!rtt)
+		return HOLD_AUTO_FIRST_US;
+	return clamp(min_t(u32, rtt, HOLD_AUTO_MAX_US) * 2, HOLD_AUTO_MIN_US,
+		     HOLD_AUTO_MAX_US);
+}
 
 static u32 page_time_us(const struct page *page)
 {
 	return page_private(page) >> HK_PP_TIME_SHIFT;
 }
 
-static u64 hold_left_ns(const struct page *page)
+static u64 hold_left_ns(const struct hk_mem *mem, const struct page *page)
 {
 	unsigned long pp = page_private(page);
-	u32 hold = READ_ONCE(hold_us);
+	u32 hold = hold_time_us(mem);
 	u32 passed;
 
 	if (!(pp & HK_PP_HOLD) || !hold)
@@ -73,7 +100,7 @@ static u64 hold_left_ns(const struct page *page)
  */
 u64 hk_hold_left_ns(struct hk_mem *mem, const struct page *page)
 {
-	return max(hold_left_ns(page), hk_walk_left_ns(mem, page->index));
+	return max(hold_left_ns(mem, page), hk_walk_left_ns(mem, page->index));
 }
 
 /**

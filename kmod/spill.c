@@ -366,7 +366,7 @@ void hk_spill_gone(struct hk_mem *mem)
 }
 
 /* Ask for a page that a peer has offered, if there is still room */
-static bool offer_take(struct hk_mem *mem, u64 gfn)
+static bool offer_take(struct hk_mem *mem, u64 gfn, struct hk_page_group *group)
 {
 	struct hk_node *node = mem->vm->node;
 	bool more = false;
@@ -376,6 +376,7 @@ static bool offer_take(struct hk_mem *mem, u64 gfn)
 	    room_used(node) + SPILL_MARGIN > room_low(node))
 		return false;
 	hk_visit_init(&v, mem, gfn);
+	v.group = group;
 	if (hk_visit_prepare(&v, false))
 		goto out;
 	v.charged = hk_room_get(mem);
@@ -400,6 +401,7 @@ static void offer_work(struct work_struct *work)
 {
 	struct hk_mem *mem = container_of(work, struct hk_mem, offer_work);
 	struct hk_node *node = mem->vm->node;
+	struct hk_page_group group = { 0 };
 	const struct hk_wire_spill *body;
 	struct hk_msg *msg;
 	u64 used, low;
@@ -423,8 +425,9 @@ static void offer_work(struct work_struct *work)
 		if (used > low)
 			drop_shared(mem, min_t(u64, nr, used - low));
 		for (i = 0; i < nr && !READ_ONCE(mem->dying); i++)
-			if (!offer_take(mem, le64_to_cpu(body->gfn[i])))
+			if (!offer_take(mem, le64_to_cpu(body->gfn[i]), &group))
 				break;
+		hk_group_flush(mem, &group);
 		hk_msg_free(msg);
 		cond_resched();
 	}

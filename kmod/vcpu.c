@@ -581,6 +581,11 @@ static int recv_exit(struct hk_vcpu *hv, u16 peer, struct hk_msg *msg)
 
 	if (done == origin || (done && peer != hv->vm->origin))
 		return err;
+	if (origin && READ_ONCE(hv->res.state) == HK_RES_AWAY && !READ_ONCE(hv->exit) &&
+	    hk_park_doorbell(hv, peer, w)) {
+		hk_msg_free(msg);
+		return 0;
+	}
 	raw_spin_lock_irqsave(&hv->lock, flags);
 	if (!hv->exit && (!done || le64_to_cpu(w->cookie) == hv->exit_cookie)) {
 		hv->exit = msg;

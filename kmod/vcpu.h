@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * VCPUs of a guest on this node: inside of vcpu.c, park.c,
+ * VCPUs of a guest on this node: inside of vcpu.c, irq.c, park.c,
  * resident.c, capture.c and config.c
  */
 #ifndef HK_KMOD_VCPU_H
@@ -19,6 +19,8 @@
 #include "vm.h"
 
 struct hk_replica_vcpu;
+
+#define HK_VECTORS	256
 
 /* the guest's start waits this long for vCPUs that start elsewhere */
 #define HK_START_TIMEOUT_MS	20000
@@ -63,6 +65,11 @@ struct hk_vcpu {
 	 * where it is resident; travels with its state
 	 */
 	atomic64_t unaccepted;
+	/**
+	 * @level: vectors whose last interrupt was level-triggered, see irq.c. Set
+	 * under @lock where it is resident; by the runner when it arrives
+	 */
+	DECLARE_BITMAP(level, HK_VECTORS);
 	/** @ready: nodes that can take this vCPU */
 	u64 ready;
 	/** @walking: KVM serves a fault of a page-table walk; the runner's own */
@@ -209,6 +216,7 @@ void hk_irq_send(struct hk_vcpu *hv, u16 to, const struct hk_irq *irq);
 void hk_irq_accept(struct hk_vcpu *hv, const struct hk_irq *irq);
 void hk_irq_accepted(struct hk_vcpu *hv, u64 waiters);
 void hk_irq_recv(struct hk_vcpu *hv, const struct hk_wire_irq *w);
+void hk_irq_level_set(struct hk_vcpu *hv, const u32 *tmr);
 
 /* move.c */
 void hk_vcpu_want_take(struct hk_vcpu *hv, u16 to, u16 *asker, u64 *cookie);
@@ -240,6 +248,7 @@ void hk_clock_catch_up(struct hk_vcpu *hv, struct file *file);
 /* park.c */
 long hk_park_run(struct hk_vcpu *hv, struct file *file, unsigned long arg);
 int hk_park_recall(struct hk_vcpu *hv, struct file *file);
+bool hk_park_doorbell(struct hk_vcpu *hv, u16 peer, const struct hk_wire_exit *w);
 
 /* capture.c */
 struct hk_msg *hk_capture(struct hk_vcpu *hv, struct file *file, char *why);

@@ -8,7 +8,8 @@
  * and recalls are started when the lock has been dropped. See mem.c for who makes one.
  *
  * Messages are queued while the bucket is locked, so their order on a link is the
- * order in which the page's state changed.
+ * order in which the page's state changed, but for requests that wait in a group:
+ * group.c says why these may.
  */
 #include <linux/fs.h>
 #include <linux/highmem.h>
@@ -200,7 +201,8 @@ void hk_msgs_refill(struct hk_mem *mem)
 	}
 }
 
-static struct hk_msg *msg_get(struct hk_mem *mem)
+/* A message with the body of HK_MSG_PAGE, or NULL. Context: any */
+struct hk_msg *hk_mem_msg_get(struct hk_mem *mem)
 {
 	struct hk_msg *msg;
 
@@ -244,6 +246,9 @@ void hk_visit_end(struct hk_visit *v, bool here)
 	v->free = NULL;
 	v->charged = false;
 	v->recall = NULL;
+	/* a recall takes its time, and others may wait for what is in the group */
+	if (recall && v->group)
+		hk_group_flush(v->mem, v->group);
 	if (unlikely(READ_ONCE(v->mem->nr_msgs) < HK_MEM_SPARE_MSGS))
 		hk_msgs_refill(v->mem);
 	if (recall)
@@ -411,21 +416,17 @@ static int visit_send_wire(struct hk_visit *v, const struct hk_dmsg *m, u16 to)
 {
 	struct hk_wire_page_msg *body;
 	struct hk_msg *msg;
-	int err = 0;
+	int err;
 
-	msg = msg_get(v->mem);
+	if (hk_group_add(v, m, to, &err))
+		goto out;
+	if (err)
+		return err;
+	msg = hk_mem_msg_get(v->mem);
 	if (!msg)
 		goto err_memory;
 	body = (struct hk_wire_page_msg *)msg->body;
-	*body = (struct hk_wire_page_msg){
-		.gfn = cpu_to_le64(m->gfn),
-		.acks = cpu_to_le64(m->acks),
-		.data_token = cpu_to_le32(m->tokens.data),
-		.ack_token = cpu_to_le32(m->tokens.ack),
-		.req = cpu_to_le16(m->req),
-		.dtype = m->type,
-		.dflags = m->flags,
-	};
+	hk_page_msg_put(m, body);
 	if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X)
 		err = visit_send_content(v, msg, body,
 					 m->type == HK_DMSG_DATA_X);
@@ -433,10 +434,11 @@ static int visit_send_wire(struct hk_visit *v, const struct hk_dmsg *m, u16 to)
 		hk_msg_free(msg);
 		goto err_memory;
 	}
-	if (v->busy)
-		v->busy->wire = true;
 	/* a peer that is gone is the business of hk_vm_link_down() */
 	hk_node_send(v->mem->vm->node, to, msg);
+out:
+	if (v->busy)
+		v->busy->wire = true;
 	return 0;
 
 err_memory:
@@ -548,10 +550,8 @@ static int visit_page(struct hk_visit *v, enum hk_page_event ev,
 	int err;
 
 	/* tokens of the request that this may begin: see protocol.rst */
-	if (ev == HK_EV_READ || ev == HK_EV_WRITE) {
-		v->w.tokens.data = get_random_u32();
-		v->w.tokens.ack = get_random_u32();
-	}
+	if (ev == HK_EV_READ || ev == HK_EV_WRITE)
+		v->w.tokens = hk_page_draw_tokens(get_random_u64());
 	out.nr = 0;
 	out.act = 0;
 	err = hk_page_step(&v->w, &state, ctx, ev, msg, &out);
@@ -584,6 +584,8 @@ static int visit_page(struct hk_visit *v, enum hk_page_event ev,
 		else
 			v->busy->charged = true;
 	}
+	if (ev == HK_EV_DATA_X && v->state == HK_PG_INVALID_RD)
+		hk_vm_count(v->mem->vm, READ_EXCLUSIVE);
 	visit_set_state(v, state);
 	for (i = 0; i < out.nr; i++) {
 		err = visit_send(v, &out.msg[i]);

@@ -236,7 +236,8 @@ static int vm_dispatch(struct hk_vm *vm, u16 peer, struct hk_msg *msg,
 		hk_msg_free(msg);
 		return 0;
 	}
-	if (type == HK_MSG_PAGE || type == HK_MSG_SPILL)
+	if (type == HK_MSG_PAGE || type == HK_MSG_PAGE_GROUP ||
+	    type == HK_MSG_SPILL)
 		return hk_mem_recv(vm, peer, msg, why);
 	if (type > HK_MSG_VM_DEAD && type < HK_MSG_NR)
 		return hk_vcpus_recv(vm, peer, msg, why);
@@ -275,22 +276,6 @@ int hk_vm_recv(struct hk_node *node, u16 peer, struct hk_msg *msg, char *why)
 
 /* The directory's homes */
 
-u16 hk_vm_home(const struct hk_vm *vm, u64 gfn)
-{
-	u32 low = 0, high = vm->nr_homes;
-
-	/* homes[low].first <= gfn < homes[high].first */
-	while (high - low > 1) {
-		u32 mid = (low + high) / 2;
-
-		if (vm->homes[mid].first <= gfn)
-			low = mid;
-		else
-			high = mid;
-	}
-	return vm->homes[low].node;
-}
-
 /*
  * Contiguous ranges by weight, members in the order of their ids. All nodes must
  * come to the same result: integers only, rounded down. A member whose range is
@@ -312,8 +297,8 @@ static void vm_set_homes(struct hk_vm *vm)
 		next = mul_u64_u64_div_u64(vm->ram_pages, sum, total);
 		if (next == first)
 			continue;
-		vm->homes[vm->nr_homes].first = first;
-		vm->homes[vm->nr_homes++].node = id;
+		vm->homes.range[vm->homes.nr].first = first;
+		vm->homes.range[vm->homes.nr++].node = id;
 		first = next;
 	}
 }

@@ -14,21 +14,12 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include "../dsm/wire.h"
 #include "node.h"
 
 struct hk_mem;
 struct hk_vcpus;
 struct mm_struct;
-
-/**
- * struct hk_home_range - the directory entries of a run of gfns live on one node
- * @first: first gfn; the run ends where the next one begins
- * @node: node id
- */
-struct hk_home_range {
-	u64 first;
-	u16 node;
-};
 
 /**
  * struct hk_vm - one guest on this node
@@ -56,10 +47,8 @@ struct hk_vm {
 	u64 members;
 	/** @weight: of each member, by node id */
 	u32 weight[HK_MAX_NODES];
-	/** @nr_homes: entries in @homes */
-	u32 nr_homes;
-	/** @homes: sorted by first gfn */
-	struct hk_home_range homes[HK_MAX_NODES];
+	/** @homes: home of each page */
+	struct hk_homes homes;
 	/** @place: node where each vCPU starts */
 	u16 place[HK_VCPUS_MAX];
 	/** @state: enum hk_vm_state; DEAD is final. Under @state_lock */
@@ -188,7 +177,21 @@ static inline bool hk_vm_dead(const struct hk_vm *vm)
  * @vm: VM
  * @gfn: below vm->ram_pages
  */
-u16 hk_vm_home(const struct hk_vm *vm, u64 gfn);
+static inline u16 hk_vm_home(const struct hk_vm *vm, u64 gfn)
+{
+	return hk_home_of(&vm->homes, gfn);
+}
+
+/* what messages of peers about the guest's pages are measured by */
+static inline struct hk_page_facts hk_vm_page_facts(const struct hk_vm *vm)
+{
+	return (struct hk_page_facts){
+		.ram_pages = vm->ram_pages,
+		.members = vm->members,
+		.homes = &vm->homes,
+		.self = vm->node->id,
+	};
+}
 
 void hk_vm_link_down(struct hk_node *node, u16 peer, const char *why);
 
@@ -209,7 +212,7 @@ int hk_mem_create(struct hk_vm *vm);
 void hk_mem_destroy(struct hk_vm *vm);
 /* the guest died: let every waiting fault look again (it sees hk_vm_dead()) */
 void hk_mem_wake_all(struct hk_vm *vm);
-/* HK_MSG_PAGE and HK_MSG_SPILL; consumes @msg */
+/* HK_MSG_PAGE, HK_MSG_PAGE_GROUP and HK_MSG_SPILL; consumes @msg */
 int hk_mem_recv(struct hk_vm *vm, u16 peer, struct hk_msg *msg, char *why);
 /* add PRESENT, DIRECTORY, METADATA and the like to the sums */
 void hk_mem_stats(struct hk_vm *vm, u64 *stat);

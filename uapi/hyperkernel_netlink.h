@@ -28,7 +28,7 @@
  * @HK_CMD_NODE_RESET: forget identity, links and VMs; refused while a VM is in use
  * @HK_CMD_LINK_ADD: PEER_ID, PEER_NAME, FD [, TRANSPORT]: take over a socket; does
  *	not wait for the peer: LINK_NTF says when the link is up
- * @HK_CMD_LINK_DEL: PEER_ID
+ * @HK_CMD_LINK_DEL: PEER_ID [, REASON]: what both ends say of it from then on
  * @HK_CMD_LINK_GET: dump
  * @HK_CMD_VM_ADD: VM_ID, VM_NAME, RAM_PAGES, ORIGIN, MEMBERS, VCPU_PLACE
  * @HK_CMD_VM_DEL: VM_ID; refused while its device is open
@@ -46,6 +46,12 @@
  * @HK_CMD_LINK_NTF: event: a link came up or went down (PEER_ID, LINK_STATE, REASON)
  * @HK_CMD_VM_NTF: event: state of a VM changed (VM_ID, VM_STATE, REASON)
  * @HK_CMD_VCPU_NTF: event: a vCPU is resident elsewhere (VM_ID, VCPU, NODE_ID)
+ * @HK_CMD_PATH_ADD: PEER_ID, PATH_ID, FD: the link that is up gets one connection more,
+ *	whose other end the peer is given likewise; does not wait for that
+ * @HK_CMD_PATH_DEL: PEER_ID, PATH_ID: the link does without this connection
+ * @HK_CMD_PATH_GET: dump: the connections of all links
+ * @HK_CMD_PATH_NTF: event: a path of a link can be used now, or no longer (PEER_ID,
+ *	PATH_ID, PATH_STATE, REASON)
  * @__HK_CMD_MAX: not one of them: their number with 0
  */
 enum hk_cmd {
@@ -68,6 +74,10 @@ enum hk_cmd {
 	HK_CMD_VM_NTF,
 	HK_CMD_VCPU_NTF,
 	HK_CMD_LINK_RENEW,
+	HK_CMD_PATH_ADD,
+	HK_CMD_PATH_DEL,
+	HK_CMD_PATH_GET,
+	HK_CMD_PATH_NTF,
 	__HK_CMD_MAX
 };
 
@@ -124,8 +134,15 @@ enum hk_cmd {
  *	"plain"
  * @HK_A_MODULE_VERSION: string
  * @HK_A_WIRE_VERSION: u32: version of the messages between nodes
- * @HK_A_FEATURES: u32: bits that both ends of a link must have in common
+ * @HK_A_FEATURES: u32: bits that the module offers to its peers
  * @HK_A_RENEWALS: u32: times a link has gone over to another connection
+ * @HK_A_PATH_ID: u8, 0 to 3; 0: the one that the link was made with
+ * @HK_A_PATH_STATE: u8, enum hk_path_state
+ * @HK_A_LOCAL_ADDRESS: string, of this end of a connection, with the port
+ * @HK_A_PEER_ADDRESS: string, of the other end
+ * @HK_A_RETRANSMITS: u64: messages sent again on this path, as another one failed
+ * @HK_A_DUPLICATES: u64: messages dropped that had come on another path before
+ * @HK_A_FAILOVERS: u32: times sending has come to this path from one that failed
  * @__HK_A_MAX: not one of them: their number with 0
  */
 enum hk_attr {
@@ -179,6 +196,13 @@ enum hk_attr {
 	HK_A_WIRE_VERSION,
 	HK_A_FEATURES,
 	HK_A_RENEWALS,
+	HK_A_PATH_ID,
+	HK_A_PATH_STATE,
+	HK_A_LOCAL_ADDRESS,
+	HK_A_PEER_ADDRESS,
+	HK_A_RETRANSMITS,
+	HK_A_DUPLICATES,
+	HK_A_FAILOVERS,
 	__HK_A_MAX
 };
 
@@ -200,6 +224,14 @@ enum hk_link_state {
 	HK_LINK_NONE = 0,	/* no HELLO since the last LINK_ADD, or none at all */
 	HK_LINK_UP,
 	HK_LINK_DOWN,		/* REASON says why */
+};
+
+enum hk_path_state {
+	HK_PATH_NONE = 0,	/* there never was one */
+	HK_PATH_JOINING,	/* the peer has not taken it up yet */
+	HK_PATH_STANDBY,	/* would be used if the active one failed */
+	HK_PATH_ACTIVE,		/* what this node sends goes here */
+	HK_PATH_DOWN,		/* REASON says why */
 };
 
 enum hk_vm_state {
@@ -254,6 +286,8 @@ enum hk_vcpu_state {
  * @HK_STAT_CLOCK_STEPS: steps forward of the guest's clock on this node
  * @HK_STAT_CLOCK_STEPPED_TICKS: sum of these, in ticks of the TSC
  * @HK_STAT_CLOCK_LATE: of these, steps that a message had to wait for
+ * @HK_STAT_DOORBELLS: VMM exits served here for other nodes by KVM, without the VMM
+ * @HK_STAT_READ_EXCLUSIVE: pages that came in with data and may be written, for a read
  * @__HK_STAT_MAX: not one of them: their number with 0
  */
 enum hk_stat {
@@ -293,6 +327,8 @@ enum hk_stat {
 	HK_STAT_CLOCK_STEPS,
 	HK_STAT_CLOCK_STEPPED_TICKS,
 	HK_STAT_CLOCK_LATE,
+	HK_STAT_DOORBELLS,
+	HK_STAT_READ_EXCLUSIVE,
 	__HK_STAT_MAX
 };
 

@@ -143,8 +143,8 @@ class PlainGuest(Guest):
             elif a == '-cpu':
                 for flag in cpu_less.split():
                     argv[i + 1] = argv[i + 1].replace(',+' + flag, '')
-            elif a == '-qmp':
-                argv[i + 1] = 'unix:/run/%s.qmp,server=on,wait=off' % name
+            elif a.startswith('socket,id=qmp0'):
+                argv[i] = 'socket,id=qmp0,path=/run/%s.qmp,server=on,wait=off' % name
             elif a == '-name':
                 argv[i + 1] = name
             elif a.startswith('socket,id=serial0'):

@@ -273,6 +273,21 @@ class _Test:
         return False
 
 
+def finish(tap, d, say='', con=None, what=''):
+    """The end of a test: no kernel may have complained, and when anything failed the
+    hosts say what they know; then they go."""
+    bad = d.trouble()
+    tap.result(not bad, what + 'kernels of the hosts have nothing to complain of', bad)
+    if con:
+        con.close()
+    if tap.bad:
+        for n in d.all_hosts():
+            print(re.sub('^', '# ', d.host(
+                n, say or 'hkctl vm show; hkctl link show; tail -8 /run/hkd.log; '
+                'dmesg | tail -8', check=False, timeout=20)[1], flags=re.M))
+    d.down()
+
+
 def need(condition, text):
     if not condition:
         raise Failed(text)

@@ -9,6 +9,7 @@ with a delay between them:
 A lever is a parameter of the module (Documentation/abi.rst). Off and on take turns, so
 that what else the machine does falls on both alike."""
 
+import json
 import re
 import statistics
 
@@ -19,6 +20,7 @@ from hkdrive import need
 FIGURES = ['lever_off_over_on']
 RAM_MIB = 16
 PAGES = 512
+PASS_PAGES = 64
 DELAY_MS = 2
 REPEAT = 5
 SHARE_MS = 2000
@@ -62,7 +64,7 @@ def sent(d):
     return int(re.search(r'tx-bytes (\d+)', hkctl(d, 1, 'link show')).group(1))
 
 
-def lever(d, b, parameter, off, args, word, what, how, per_second=False):
+def lever(d, b, parameter, off, args, word, what, how, per_second=False, pages=PAGES):
     """Off over on of a time, or on over off of a rate: above 1 the lever helps."""
     on = d.host(1, 'cat ' + PARAMETERS + parameter).strip()
     times = {off: [], on: []}
@@ -72,10 +74,10 @@ def lever(d, b, parameter, off, args, word, what, how, per_second=False):
             d.host(1, 'echo %s >%s%s' % (value, PARAMETERS, parameter))
             before = sent(d)
             values = work(d, args, word)
-            wire[value].append((sent(d) - before) / len(values) / PAGES)
+            wire[value].append((sent(d) - before) / len(values) / pages)
             times[value].append(
                 [v * 1000 / SHARE_MS for v in values] if per_second
-                else [v / 1000 / PAGES for v in values])
+                else [v / 1000 / pages for v in values])
     over, under = (on, off) if per_second else (off, on)
     unit = 'additions/s' if per_second else 'us a page'
     fig = hkbench.ratio(times[over], times[under], unit,
@@ -106,11 +108,19 @@ def run(b):
                 'read of a page of equal words',
                 """The same, all words of a page alike. The link has no bandwidth to
                 save: the time is the two CPUs'; see bytes_a_page."""),
+            'migratory': lever(
+                d, b, 'migratory', 'N', 'pass 4 %d' % PASS_PAGES, 'pass',
+                'two visits to a page, by one node after the other',
+                """Node 2, then node 1, reads a word of each of %d pages and writes it;
+                %d ms away.""" % (PASS_PAGES, DELAY_MS), pages=PASS_PAGES),
             'hold_us': lever(
                 d, b, 'hold_us', '0', 'share 2 %d' % SHARE_MS, 'share',
                 'additions to two words of one page by both nodes at once',
                 """Two threads, one on each node, add to words of their own in the same
                 page for %d ms.""" % SHARE_MS, per_second=True)}
+        stats = json.loads(hkctl(d, 2, '-j stats show'))[0]
+        stats = stats.get('stats', stats)
+        need(stats['read-exclusive'], 'no read was granted exclusive: %s' % stats)
         bad = d.trouble()
         need(not bad, 'the host complained: ' + bad)
     finally:

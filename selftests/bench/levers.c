@@ -10,6 +10,10 @@
  *	levers share ROUNDS MS DEVICE DEVICE
  *		Each node adds to a word of its own in the same page, without pause, for so
  *		long; a line "share ADDITIONS" a round, of both together.
+ *
+ *	levers pass ROUNDS PAGES DEVICE DEVICE
+ *		One node after the other reads a word of each page and writes it then, in no
+ *		order; a line "pass NS" a round, of both together.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -99,6 +103,47 @@ static int share(unsigned int rounds, unsigned int ms, volatile uint64_t *a,
 	return 0;
 }
 
+/* Read first, and written in another instruction, as under a lock */
+static void visit(volatile uint64_t *word, uint64_t want)
+{
+	uint64_t x = *word;
+
+	if (x != want) {
+		fprintf(stderr, "levers: %llu is read, %llu was written\n",
+			(unsigned long long)x, (unsigned long long)want);
+		exit(1);
+	}
+	asm volatile("" : "+r" (x) : : "memory");
+	*word = x + 1;
+}
+
+/* The pages are far enough apart not to look like a run */
+static unsigned long pass_page(unsigned long i, unsigned long pages)
+{
+	return i * 37 % pages;
+}
+
+static int pass(unsigned int rounds, unsigned long pages, volatile uint64_t *a,
+		volatile uint64_t *b)
+{
+	volatile uint64_t *ram[2] = { a, b };
+	unsigned int round, node;
+	unsigned long i;
+	uint64_t t;
+
+	for (i = 0; i < pages; i++)
+		a[i * WORDS] = 0;
+	for (round = 0; round < rounds; round++) {
+		t = now_ns();
+		for (node = 0; node < 2; node++)
+			for (i = 0; i < pages; i++)
+				visit(&ram[1 - node][pass_page(i, pages) * WORDS],
+				      2 * round + node);
+		printf("pass %llu\n", (unsigned long long)(now_ns() - t));
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned long n[2];
@@ -115,7 +160,14 @@ int main(int argc, char **argv)
 		return share((unsigned int)n[0], (unsigned int)n[1], map_at_least(argv[4], 1),
 			     map_at_least(argv[5], 1));
 	}
+	if (argc == 6 && !strcmp(argv[1], "pass")) {
+		n[0] = strtoul(argv[2], NULL, 0);
+		n[1] = strtoul(argv[3], NULL, 0);
+		return pass((unsigned int)n[0], n[1], map_at_least(argv[4], n[1]),
+			    map_at_least(argv[5], n[1]));
+	}
 	fprintf(stderr, "usage: levers scan ROUNDS PAGES same|random DEVICE DEVICE\n"
-		"       levers share ROUNDS MS DEVICE DEVICE\n");
+		"       levers share ROUNDS MS DEVICE DEVICE\n"
+		"       levers pass ROUNDS PAGES DEVICE DEVICE\n");
 	return 2;
 }

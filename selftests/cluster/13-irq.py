@@ -110,14 +110,7 @@ def main():
     except hkdrive.Failed as e:
         tap.result(False, 'run to the end', e)
     finally:
-        bad = d.trouble()
-        tap.result(not bad, 'kernels of the hosts have nothing to complain of', bad)
-        if tap.bad:
-            for n in d.all_hosts():
-                print(re.sub('^', '# ', d.host(
-                    n, 'hkctl vm show; tail -5 /run/hkd.log; dmesg | tail -8',
-                    check=False, timeout=20)[1], flags=re.M))
-        d.down()
+        hkdrive.finish(tap, d)
     return tap.done()
 
 

@@ -103,16 +103,8 @@ def main():
     except hkdrive.Failed as e:
         tap.result(False, 'run to the end', e)
     finally:
-        tap.result(not d.trouble(), 'kernels of the hosts have nothing to complain '
-                   'of', d.trouble())
-        if con:
-            con.close()
-        if tap.bad:
-            for n in d.all_hosts():
-                print(re.sub('^', '# ', d.host(
-                    n, 'hkctl vm show; hkctl stats show; tail -5 /run/hkd.log; '
-                    'dmesg | tail -8', check=False, timeout=20)[1], flags=re.M))
-        d.down()
+        hkdrive.finish(tap, d, 'hkctl vm show; hkctl stats show; tail -5 /run/hkd.log; '
+                       'dmesg | tail -8', con=con)
     return tap.done()
 
 

@@ -46,7 +46,7 @@ def main():
             d.load()
         if tap.bad:
             raise hkdrive.Failed('nothing to send bad input to')
-        for what in ('netlink', 'device', 'fabric',
+        for what in ('netlink', 'device', 'fabric', 'paths',
                      'fuzz %d %d' % (FUZZ_SEED, FUZZ_NR)):
             run(d, tap, what)
         with tap.test('no identity, VM or page stays, module unloads'):
@@ -60,12 +60,7 @@ def main():
     except hkdrive.Failed as e:
         tap.result(False, 'run to the end', e)
     finally:
-        bad = d.trouble()
-        tap.result(not bad, 'kernel of the host has nothing to complain of', bad)
-        if tap.bad:
-            print(re.sub('^', '# ', d.host(1, 'hkctl vm show; dmesg | tail -20',
-                                           check=False, timeout=20)[1], flags=re.M))
-        d.down()
+        hkdrive.finish(tap, d, 'hkctl vm show; dmesg | tail -20')
     return tap.done()
 
 

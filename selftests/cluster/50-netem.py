@@ -92,15 +92,8 @@ def main():
     except hkdrive.Failed as e:
         tap.result(False, 'run to the end', e)
     finally:
-        bad = d.trouble()
-        tap.result(not bad, 'kernels of the hosts have nothing to complain of', bad)
-        if tap.bad:
-            for n in d.all_hosts():
-                print(re.sub('^', '# ', d.host(
-                    n, 'hkctl vm show; hkctl link show; tail -5 /run/hkd.log; '
-                    'cat /run/memtest.log; dmesg | tail -8', check=False,
-                    timeout=20)[1], flags=re.M))
-        d.down()
+        hkdrive.finish(tap, d, 'hkctl vm show; hkctl link show; tail -5 /run/hkd.log; '
+                       'cat /run/memtest.log; dmesg | tail -8')
     return tap.done()
 
 

@@ -240,14 +240,8 @@ def main():
     except hkdrive.Failed as e:
         tap.result(False, 'run to the end', e)
     finally:
-        bad = d.trouble()
-        tap.result(not bad, 'kernels of the hosts have nothing to complain of', bad)
-        if tap.bad:
-            for n in (1, 2):
-                print(re.sub('^', '# ', d.host(
-                    n, 'hkctl link show; rdma resource show; tail -12 /run/hkd.log; '
-                    'dmesg | tail -12', check=False, timeout=20)[1], flags=re.M))
-        d.down()
+        hkdrive.finish(tap, d, 'hkctl link show; rdma resource show; tail -12 /run/hkd.log; '
+                       'dmesg | tail -12')
     return tap.done()
 
 

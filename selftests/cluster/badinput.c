@@ -5,6 +5,7 @@
  *	badinput netlink	requests: attributes, states, privilege
  *	badinput device		the RAM device: ioctls and mappings
  *	badinput fabric		a peer in user space that breaks the protocol
+ *	badinput paths		the same on further connections of a link
  *	badinput fuzz SEED NR	bodies of random bytes
  *
  * Runs alone on a host whose module has no node yet, and leaves it so. A line
@@ -108,6 +109,7 @@ struct at {
 	const void *p;
 };
 
+#define U8(a, val)	{ HK_A_##a, 1, (val), NULL }
 #define U16(a, val)	{ HK_A_##a, 2, (val), NULL }
 #define U32(a, val)	{ HK_A_##a, 4, (val), NULL }
 #define U64(a, val)	{ HK_A_##a, 8, (val), NULL }
@@ -278,10 +280,11 @@ static void nl_init(void)
 							CTRL_ATTR_MCAST_GRP_ID));
 }
 
-/* Events: what the module said last of each link and VM */
+/* Events: what the module said last of each link and VM, and of paths to PEER */
 
 static int ev_fd;
-static struct { int state; char reason[HK_REASON_LEN]; } ev_link[HK_MAX_NODES], ev_vm[16];
+static struct { int state; char reason[HK_REASON_LEN]; } ev_link[HK_MAX_NODES], ev_vm[16],
+	ev_path[HK_PATH_MAX];
 
 static void ev_open(void)
 {
@@ -318,6 +321,10 @@ static void ev_take(const struct nlmsghdr *n)
 		id = ev_u(data, len, HK_A_PEER_ID, 0) % HK_MAX_NODES;
 		ev_link[id].state = ev_u(data, len, HK_A_LINK_STATE, 0);
 		snprintf(ev_link[id].reason, HK_REASON_LEN, "%s", text);
+	} else if (g->cmd == HK_CMD_PATH_NTF) {
+		id = ev_u(data, len, HK_A_PATH_ID, 0) % HK_PATH_MAX;
+		ev_path[id].state = ev_u(data, len, HK_A_PATH_STATE, 0);
+		snprintf(ev_path[id].reason, HK_REASON_LEN, "%s", text);
 	} else if (g->cmd == HK_CMD_VM_NTF) {
 		id = ev_u(data, len, HK_A_VM_ID, 0) % ARRAY_SIZE(ev_vm);
 		ev_vm[id].state = ev_u(data, len, HK_A_VM_STATE, 0);
@@ -500,6 +507,7 @@ static void msg_hello(struct peer *p, struct msg *m)
 	h->version_min = 1;
 	h->version_max = 1;
 	h->node = p->id;
+	h->features = HK_WIRE_FEATURES;
 	memcpy(h->cluster, cluster, sizeof(cluster));
 }
 
@@ -518,8 +526,15 @@ static struct msg scratch;
 
 static bool link_up(struct peer *p, uint16_t id)
 {
-	struct answer an = peer_add(p, id);
+	long end = now_ms() + WAIT_MS;
+	struct answer an;
 
+	/* a former one may be known to be down and not have gone yet */
+	do {
+		an = peer_add(p, id);
+		if (an.err)
+			close(p->fd);
+	} while (an.err == EEXIST && now_ms() < end);
 	if (an.err) {
 		printf("# LINK_ADD: %d %s\n", an.err, an.text);
 		return false;
@@ -582,6 +597,7 @@ static uint64_t link_count(int attr)
 #include "badinput/netlink.h"
 #include "badinput/device.h"
 #include "badinput/fabric.h"
+#include "badinput/paths.h"
 
 int main(int argc, char **argv)
 {
@@ -594,6 +610,8 @@ int main(int argc, char **argv)
 		device_tests();
 	else if (argc == 2 && !strcmp(argv[1], "fabric"))
 		fabric_tests();
+	else if (argc == 2 && !strcmp(argv[1], "paths"))
+		paths_tests();
 	else if (argc == 4 && !strcmp(argv[1], "fuzz"))
 		fuzz_tests(strtoull(argv[2], NULL, 0), atoi(argv[3]));
 	else

@@ -24,6 +24,7 @@ struct dir_case {
 	u8 type;
 	u8 flags;
 	u16 req;
+	u64 x;			/* nodes whose GET_S has a token for the page */
 	int ret;
 	struct hk_dir dir_next;
 	struct hk_dir_wait wait_next;
@@ -97,6 +98,85 @@ static const struct dir_case cases[] = {
 	  DIR_NEXT(.flags = HK_DIR_F_LOST), .out = "LOST>3" },
 	{ "write of a lost page", DIR(.flags = HK_DIR_F_LOST), GET_X(3),
 	  DIR_NEXT(.flags = HK_DIR_F_LOST), .out = "LOST>3" },
+
+	/* pages that migrate: what is done */
+	{ "read of a page that migrates", DIR(.owner = 2, .score = 7, .grants = 2),
+	  GET_S(3), .x = N(3),
+	  DIR_NEXT(.owner = 3, .busy = 3, .score = 7, .grants = 1),
+	  .out = "FWD_X>2 req 3" },
+	{ "read of a page that migrates, home owns",
+	  DIR(.owner = HOME, .score = 6, .grants = 1), GET_S(3), .x = N(3),
+	  DIR_NEXT(.owner = 3, .busy = 3, .score = 6), .out = "FWD_X>1 req 3" },
+	{ "read of a page that migrates by home",
+	  DIR(.owner = 2, .score = 6, .grants = 1), GET_S(HOME), .x = N(HOME),
+	  DIR_NEXT(.owner = HOME, .busy = HOME, .score = 6),
+	  .out = "FWD_X>2 req 1" },
+	{ "read of a page that migrates, a copy is wanted",
+	  DIR(.owner = 2, .score = 7, .grants = 2), GET_S(3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3, .score = 7, .grants = 2),
+	  .out = "FWD_S>2 req 3" },
+	{ "read of a page that migrates, there are copies",
+	  DIR(.owner = 2, .sharers = N(4) | N(5), .score = 7, .grants = 2),
+	  GET_S(3), .x = N(3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3) | N(4) | N(5), .busy = 3,
+		   .score = 7, .grants = 2), .out = "FWD_S>2 req 3" },
+	{ "read of a page that migrates, once more by who has a copy",
+	  DIR(.owner = 2, .sharers = N(3), .score = 7, .grants = 2),
+	  GET_S(3), .x = N(3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3, .score = 7, .grants = 2),
+	  .out = "FWD_S>2 req 3" },
+	{ "read that is watched", DIR(.owner = 2, .score = 16), GET_S(3),
+	  .x = N(3), DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3, .score = 16),
+	  .out = "FWD_S>2 req 3" },
+	{ "write of a page that migrates",
+	  DIR(.owner = 2, .score = 7, .grants = 2), GET_X(3),
+	  DIR_NEXT(.owner = 3, .busy = 3, .score = 7, .grants = 2),
+	  .out = "FWD_X>2 req 3" },
+	{ "done, a reader waits for a page that migrates",
+	  DIR(.owner = 3, .busy = 3, .score = 8, .grants = 3),
+	  WAIT(.rd = N(2) | N(4), .last = 3), DONE(3, 3), .x = N(2) | N(4),
+	  DIR_NEXT(.owner = 4, .busy = 4, .score = 8, .grants = 2),
+	  WAIT_NEXT(.rd = N(2), .last = 4), .out = "FWD_X>3 req 4" },
+
+	/* what is learnt */
+	{ "lone reader writes: it migrates", DIR(.owner = 2, .sharers = N(3)),
+	  GET_X(3), .flags = HAVE, DIR_NEXT(.owner = 3, .busy = 3, .score = 1),
+	  .out = "INV>2 req 3, GRANT_X>3 acks 2 HAVE" },
+	{ "lone reader writes, its copy dropped",
+	  DIR(.owner = 2, .sharers = N(3), .score = 4), GET_X(3),
+	  DIR_NEXT(.owner = 3, .busy = 3, .score = 5), .out = "FWD_X>2 req 3" },
+	{ "lone reader writes, often enough",
+	  DIR(.owner = 2, .sharers = N(3), .score = 5), GET_X(3), .flags = HAVE,
+	  DIR_NEXT(.owner = 3, .busy = 3, .score = 6, .grants = 1),
+	  .out = "INV>2 req 3, GRANT_X>3 acks 2 HAVE" },
+	{ "lone reader writes, more than often",
+	  DIR(.owner = 2, .sharers = N(3), .score = 16), GET_X(3), .flags = HAVE,
+	  DIR_NEXT(.owner = 3, .busy = 3, .score = 16, .grants = 11),
+	  .out = "INV>2 req 3, GRANT_X>3 acks 2 HAVE" },
+	{ "one of two readers writes: counted at the second",
+	  DIR(.owner = 2, .sharers = N(3) | N(4), .score = 7), GET_X(3),
+	  .flags = HAVE, DIR_NEXT(.owner = 3, .busy = 3, .score = 7),
+	  .out = "INV>2+4 req 3, GRANT_X>3 acks 2+4 HAVE" },
+	{ "lone reader, then another one: it does not migrate",
+	  DIR(.owner = 2, .sharers = N(3), .score = 16, .grants = 4), GET_S(4),
+	  .x = N(4),
+	  DIR_NEXT(.owner = 2, .sharers = N(3) | N(4), .busy = 4, .score = 10),
+	  .out = "FWD_S>2 req 4" },
+	{ "lone reader, then another one writes",
+	  DIR(.owner = 2, .sharers = N(3), .score = 7), GET_X(4),
+	  DIR_NEXT(.owner = 4, .busy = 4, .score = 1),
+	  .out = "INV>3 req 4, FWD_X>2 req 4 acks 3" },
+	{ "lone reader, then the owner writes",
+	  DIR(.owner = 2, .sharers = N(3), .score = 5), GET_X(2), .flags = HAVE,
+	  DIR_NEXT(.owner = 2, .busy = 2),
+	  .out = "INV>3 req 2, GRANT_X>2 acks 3 HAVE" },
+	{ "lone reader reads again: nothing",
+	  DIR(.owner = 2, .sharers = N(3), .score = 5), GET_S(3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3, .score = 5),
+	  .out = "FWD_S>2 req 3" },
+	{ "lone reader, all ids", DIR(.owner = 2, .sharers = N(63)), GET_X(63),
+	  .flags = HAVE, DIR_NEXT(.owner = 63, .busy = 63, .score = 1),
+	  .out = "INV>2 req 63, GRANT_X>63 acks 2 HAVE" },
 
 	{ "read waits", DIR(.owner = 2, .busy = 2), GET_S(3),
 	  DIR_NEXT(.owner = 2, .busy = 2), WAIT_NEXT(.rd = N(3)), .out = "" },
@@ -195,13 +275,13 @@ static bool tokens_equal(struct hk_tokens a, struct hk_tokens b)
 }
 
 /* Those who wait have theirs beside the entry, and nobody else has any */
-static void wait_tokens(struct hk_dir_wait *wait)
+static void wait_tokens(struct hk_dir_wait *wait, u64 x)
 {
 	u16 node;
 
 	for (node = 0; node < HK_MAX_NODES; node++)
 		wait->tokens[node] = (wait->rd | wait->wr) >> node & 1 ?
-			tokens_of(node, wait->wr >> node & 1) : no_tokens;
+			tokens_of(node, (wait->wr | x) >> node & 1) : no_tokens;
 }
 
 static bool wait_equal(const struct hk_dir_wait *a, const struct hk_dir_wait *b)
@@ -215,12 +295,17 @@ static bool wait_equal(const struct hk_dir_wait *a, const struct hk_dir_wait *b)
 	return equal;
 }
 
-/* Data for the owner and the requester, ACK for the others, and no more than that */
-static bool tokens_right(const struct hk_dmsg *m)
+/*
+ * Data for the owner and the requester, ACK for the others, and no more than that. @x:
+ * readers with a token for the page, which is the one that the owner gets with FWD_X
+ */
+static bool tokens_right(const struct hk_dmsg *m, u64 x)
 {
 	u16 req = m->req ? m->req : __builtin_ctzll(m->to);
 	struct hk_tokens want = tokens_of(req, true);
 
+	if (m->type == HK_DMSG_FWD_X && x >> req & 1)
+		want.data = want.ack;
 	if (m->type == HK_DMSG_INV)
 		want.data = 0;
 	else
@@ -238,7 +323,8 @@ static bool run(const struct dir_case *c)
 		.type = c->type,
 		.flags = c->flags,
 		.tokens = c->type == HK_DMSG_DONE ? no_tokens :
-			  tokens_of(c->from, c->type == HK_DMSG_GET_X),
+			  tokens_of(c->from, c->type == HK_DMSG_GET_X ||
+				    (c->x >> c->from % 64 & 1)),
 	};
 	struct hk_dir dir = c->dir;
 	struct hk_dir_wait wait = c->wait;
@@ -250,20 +336,21 @@ static bool run(const struct dir_case *c)
 	unsigned int i;
 	int ret;
 
-	wait_tokens(&wait);
-	wait_tokens(&wait_want);
+	wait_tokens(&wait, c->x);
+	wait_tokens(&wait_want, c->x);
 	ret = hk_dir_step(HOME, &dir, &wait, &msg, &out);
 	show_out(&out, buf, sizeof(buf));
 	for (i = 0; i < out.nr; i++)
 		if (out.msg[i].gfn != GFN || out.msg[i].from != HOME ||
-		    !tokens_right(&out.msg[i]))
+		    !tokens_right(&out.msg[i], c->x))
 			return false;
 	if (ret == c->ret && !strcmp(buf, out_want) && !out.act &&
 	    !memcmp(&dir, dir_want, sizeof(dir)) &&
 	    wait_equal(&wait, &wait_want))
 		return true;
-	tap_diag("returns %d \"%s\", owner %u sharers %llx busy %u", ret, buf,
-		 dir.owner, dir.sharers, dir.busy);
+	tap_diag("returns %d \"%s\", owner %u sharers %llx busy %u score %u grants %u",
+		 ret, buf, dir.owner, dir.sharers, dir.busy, dir.score,
+		 dir.grants);
 	tap_diag("wait rd %llx wr %llx have %llx last %u", wait.rd, wait.wr,
 		 wait.have, wait.last);
 	tap_diag("expected %d \"%s\"", c->ret, out_want);
@@ -366,10 +453,12 @@ static void test_noise(void)
 	bool ok = true;
 
 	for (round = 0; round < 1000000 && ok; round++) {
-		u64 nodes = (rnd() & rnd()) & ~(u64)1;
+		u64 nodes = (rnd() & rnd()) & ~(u64)1, x = rnd();
 		struct hk_dir dir = {
 			.owner = rnd() % HK_MAX_NODES,
 			.busy = rnd() & 1 ? rnd() % HK_MAX_NODES : 0,
+			.score = rnd() % (HK_DIR_SCORE_MAX + 1),
+			.grants = rnd() % (HK_DIR_GRANTS_MAX + 1),
 		};
 		struct hk_dir_wait wait = { 0 };
 		struct hk_dmsg msg = {
@@ -387,21 +476,27 @@ static void test_noise(void)
 
 		if (rnd() & 1)
 			msg.from = msg.req;
-		if (msg.type == HK_DMSG_GET_S || msg.type == HK_DMSG_GET_X)
-			msg.tokens = tokens_of(msg.from,
-					       msg.type == HK_DMSG_GET_X);
 		if (dir.owner) {
 			dir.sharers = nodes & ~hk_node_bit(dir.owner);
+			if (rnd() & 1)
+				dir.sharers &= rnd() & 1 ? N(msg.from % 64) : 0;
 			/* whoever waits is not the owner, or was refused */
 			nodes = dir.busy ? ~(hk_node_bit(dir.owner) | 1) : 0;
 			wait.rd = nodes & rnd() & rnd();
 			wait.wr = nodes & rnd() & ~wait.rd;
 			wait.have = wait.wr & rnd();
 			wait.last = rnd() % HK_MAX_NODES;
-			wait_tokens(&wait);
+			x &= ~wait.wr;
+			wait_tokens(&wait, x);
 		} else {
 			dir.busy = 0;
 		}
+		if (msg.type == HK_DMSG_GET_X)
+			x &= ~N(msg.from % 64);
+		if (msg.type == HK_DMSG_GET_S || msg.type == HK_DMSG_GET_X)
+			msg.tokens = tokens_of(msg.from,
+					       msg.type == HK_DMSG_GET_X ||
+					       (x >> msg.from % 64 & 1));
 		dir_old = dir;
 		wait_old = wait;
 		ret = hk_dir_step(HOME, &dir, &wait, &msg, &out);
@@ -413,7 +508,9 @@ static void test_noise(void)
 		}
 		taken++;
 		ok &= out.nr <= 2 && !out.act && dir.owner < HK_MAX_NODES &&
-		      dir.busy < HK_MAX_NODES && !dir.reserved &&
+		      dir.busy < HK_MAX_NODES &&
+		      dir.score <= HK_DIR_SCORE_MAX &&
+		      dir.grants <= HK_DIR_GRANTS_MAX &&
 		      !((wait.rd | wait.wr) & 1) && !(wait.rd & wait.wr) &&
 		      !(wait.have & ~wait.wr) &&
 		      (dir.busy || hk_dir_wait_empty(&wait)) &&
@@ -421,7 +518,7 @@ static void test_noise(void)
 		for (i = 0; i < out.nr; i++)
 			ok &= out.msg[i].to && !(out.msg[i].to & 1) &&
 			      !(out.msg[i].acks & 1) &&
-			      tokens_right(&out.msg[i]) &&
+			      tokens_right(&out.msg[i], x) &&
 			      !(out.msg[i].to & hk_node_bit(out.msg[i].req));
 	}
 	tap_ok(ok && taken > 1000, "a million messages at random");

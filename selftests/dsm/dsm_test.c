@@ -11,5 +11,7 @@ int main(void)
 	test_page();
 	test_directory();
 	test_recover();
+	test_wire();
+	test_group();
 	return tap_done();
 }

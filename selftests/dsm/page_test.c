@@ -27,10 +27,12 @@
 #define REQ_DATA	0x33333333
 #define REQ_ACK		0x44444444
 #define OLD		0x55555555
+#define NO_TOKEN	0xffffffff
 
 struct page_case {
 	const char *name;
 	u16 self;			/* 0: SELF */
+	bool read_x;			/* of the read: the page itself will do */
 	u8 state;
 	struct hk_page_ctx ctx;
 	u8 ev;
@@ -66,6 +68,8 @@ static const struct page_case cases[] = {
 	  .out = "GET_X>1 HAVE" },
 	{ "write by the owner", ST(OWNED), EV(WRITE), TO(OWNED_WR),
 	  .out = "GET_X>1 HAVE" },
+	{ "read of nothing, the page itself will do", .read_x = true, ST(INVALID),
+	  EV(READ), TO(INVALID_RD), .out = "GET_S>1" },
 	{ "home reads", .self = HOME, ST(INVALID), EV(READ), TO(INVALID_RD),
 	  .out = "GET_S>1" },
 
@@ -177,6 +181,17 @@ static const struct page_case cases[] = {
 	{ "reader gets an untouched page", ST(INVALID_RD), EV(GRANT_X),
 	  .msg = { .flags = NO_DONE }, TO(EXCLUSIVE),
 	  .out = "| INSTALL_ZERO | WAKE" },
+
+	{ "read copy, the page itself would have done", .read_x = true,
+	  ST(INVALID_RD), EV(DATA_S), .msg = { .from = PEER }, TO(SHARED),
+	  .out = "DONE>1 req 2 | INSTALL | WAKE" },
+	{ "reader gets the page itself", .read_x = true, ST(INVALID_RD),
+	  EV(DATA_X), .msg = { .from = PEER, .token = OWN_ACK }, TO(EXCLUSIVE),
+	  .out = "DONE>1 req 2 | INSTALL | WAKE" },
+	{ "reader gets the page itself from home", .read_x = true,
+	  ST(INVALID_RD), EV(DATA_X),
+	  .msg = { .flags = NO_DONE, .token = OWN_ACK }, TO(EXCLUSIVE),
+	  .out = "| INSTALL | WAKE" },
 
 	/* replies to a write */
 	{ "writer gets an untouched page", ST(INVALID_WR), EV(GRANT_X),
@@ -291,6 +306,22 @@ static const struct page_case refused[] = {
 	{ "ACK behind the reply without the token", ST(OWNED_WR),
 	  .ctx = { .replied = 1, .acks = N(PEER) }, EV(ACK),
 	  .msg = { .from = PEER, .token = OLD } },
+	{ "page for a reader that wants a copy", ST(INVALID_RD), EV(DATA_X),
+	  .msg = { .from = PEER } },
+	{ "page for a reader that wants a copy, without a token",
+	  ST(INVALID_RD), EV(DATA_X),
+	  .msg = { .from = PEER, .token = NO_TOKEN } },
+	{ "page for a reader, of the owner's own accord", .read_x = true,
+	  ST(INVALID_RD), EV(DATA_X), .msg = { .from = PEER } },
+	{ "page for a reader, not asked for", .read_x = true, ST(INVALID_RD),
+	  EV(DATA_X), .msg = { .from = PEER, .token = OLD } },
+	{ "page for a reader with ACKs", .read_x = true, ST(INVALID_RD),
+	  EV(DATA_X), .msg = { .from = PEER, .token = OWN_ACK, .acks = N(REQ) } },
+	{ "read copy with the token for the page", .read_x = true,
+	  ST(INVALID_RD), EV(DATA_S), .msg = { .from = PEER, .token = OWN_ACK } },
+	{ "untouched page with the token for the page", .read_x = true,
+	  ST(INVALID_RD), EV(GRANT_X),
+	  .msg = { .flags = NO_DONE, .token = OWN_ACK } },
 	{ "message from a node that cannot be", ST(INVALID_RD), EV(DATA_S),
 	  .msg = { .from = HK_MAX_NODES } },
 	{ "DATA_S from this node itself", ST(INVALID_RD), EV(DATA_S),
@@ -376,11 +407,12 @@ static bool asks(u8 state)
 }
 
 /* What is remembered of a request of this node's own */
-static struct hk_page_ctx with_tokens(struct hk_page_ctx ctx, u8 state)
+static struct hk_page_ctx with_tokens(struct hk_page_ctx ctx, u8 state,
+				      bool read_x)
 {
 	if (asks(state)) {
 		ctx.tokens.data = OWN_DATA;
-		if (state != HK_PG_INVALID_RD)
+		if (state != HK_PG_INVALID_RD || read_x)
 			ctx.tokens.ack = OWN_ACK;
 	}
 	return ctx;
@@ -435,7 +467,7 @@ static struct hk_dmsg msg_of(const struct page_case *c, u16 self)
 	if (c->msg.token && c->ev == HK_EV_ACK)
 		m.tokens.ack = c->msg.token;
 	else if (c->msg.token)
-		m.tokens.data = c->msg.token;
+		m.tokens.data = c->msg.token == NO_TOKEN ? 0 : c->msg.token;
 	return m;
 }
 
@@ -449,15 +481,18 @@ static bool run(const struct page_case *c, int err)
 {
 	u16 self = c->self ? c->self : SELF;
 	struct hk_page_where w = { .gfn = GFN, .self = self, .home = HOME,
+				   .read_x = c->read_x,
 				   .tokens = { OWN_DATA, OWN_ACK } };
 	const struct hk_dmsg msg = msg_of(c, self);
 	u8 state = c->state, want = err ? c->state : c->next;
-	const struct hk_page_ctx ctx_old = with_tokens(c->ctx, state);
+	const struct hk_page_ctx ctx_old = with_tokens(c->ctx, state,
+							   c->read_x);
 	const struct hk_page_ctx ctx_want =
-		err ? ctx_old : with_tokens(c->ctx_next, want);
+		err ? ctx_old : with_tokens(c->ctx_next, want, c->read_x);
 	struct hk_page_ctx ctx = ctx_old;
 	const char *out_want = err ? "" : c->out;
 	struct hk_out out = { 0 };
+	struct hk_tokens tokens;
 	char buf[256];
 	unsigned int i;
 	bool own;
@@ -477,8 +512,10 @@ static bool run(const struct page_case *c, int err)
 		for (i = 0; i < out.nr; i++) {
 			own = out.msg[i].type == HK_DMSG_GET_S ||
 			      out.msg[i].type == HK_DMSG_GET_X;
-			if (!tokens_equal(out.msg[i].tokens,
-					  tokens_of(out.msg[i].type, own))) {
+			tokens = tokens_of(out.msg[i].type, own);
+			if (out.msg[i].type == HK_DMSG_GET_S && c->read_x)
+				tokens.ack = OWN_ACK;
+			if (!tokens_equal(out.msg[i].tokens, tokens)) {
 				tap_diag("%s with tokens %x %x",
 					 hk_dmsg_name(out.msg[i].type),
 					 out.msg[i].tokens.data,
@@ -691,11 +728,16 @@ static void test_noise(void)
 			ctx.acks = rnd() & 1 ? 0 : rnd() & ALL(w.self);
 			ctx.replied = rnd() & 1 && ctx.acks;
 		}
-		ctx = with_tokens(ctx, state);
+		ctx = with_tokens(ctx, state, rnd() & 1);
 		if (rnd() & 3)
 			msg.tokens = ctx.tokens;
+		if (ev == HK_EV_DATA_X && rnd() & 1)
+			msg.tokens.data = ctx.tokens.ack;
 		token = ev == HK_EV_ACK ? msg.tokens.ack == ctx.tokens.ack :
 		       recalls(ev) || msg.tokens.data == ctx.tokens.data;
+		if (ev == HK_EV_DATA_X && state == HK_PG_INVALID_RD)
+			token = ctx.tokens.ack &&
+				msg.tokens.data == ctx.tokens.ack;
 		ctx_old = ctx;
 		ret = hk_page_step(&w, &state, &ctx, ev, &msg, &out);
 		if (ret) {
@@ -717,6 +759,50 @@ static void test_noise(void)
 	tap_ok(ok && taken > 1000, "a million events at random");
 }
 
+/* Halves that would be no good, and many that are */
+static void test_tokens(void)
+{
+	static const u32 halves[] = { 0, 1, 2, 0x7fffffff, 0x80000000, ~0u - 1, ~0u };
+	u64 x = 88172645463325252ull;
+	u32 data = 0, ack = 0, both = 0;
+	struct hk_tokens t;
+	bool ok = true;
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_SIZE(halves); i++) {
+		for (k = 0; k < ARRAY_SIZE(halves); k++) {
+			u32 lo = halves[i], hi = halves[k];
+
+			t = hk_page_draw_tokens((u64)hi << 32 | lo);
+			if (!t.data || !t.ack || t.data == t.ack) {
+				tap_diag("%x %x: %x and %x", lo, hi, t.data, t.ack);
+				ok = false;
+			}
+			/* what can stay as it was drawn does */
+			if ((lo && t.data != lo) ||
+			    (hi && hi != t.data && t.ack != hi)) {
+				tap_diag("%x %x: changed for nothing", lo, hi);
+				ok = false;
+			}
+		}
+	}
+	tap_ok(ok, "tokens: not zero, not the same, else as drawn");
+
+	ok = true;
+	for (i = 0; i < 100000; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		t = hk_page_draw_tokens(x);
+		ok &= t.data == (u32)x && t.ack == x >> 32;
+		data |= t.data;
+		ack |= t.ack;
+		both |= t.data ^ t.ack;
+	}
+	tap_ok(ok && !~data && !~ack && !~both,
+	       "tokens: each bit is drawn, one by one");
+}
+
 void test_page(void)
 {
 	size_t i;
@@ -732,4 +818,5 @@ void test_page(void)
 	test_wake();
 	test_misc();
 	test_noise();
+	test_tokens();
 }

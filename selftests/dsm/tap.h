@@ -14,6 +14,8 @@ extern unsigned int tap_nr, tap_failed;
 void test_page(void);
 void test_directory(void);
 void test_recover(void);
+void test_wire(void);
+void test_group(void);
 
 static inline void tap_diag(const char *fmt, ...)
 {

@@ -42,6 +42,19 @@ run 0 "4 nodes" -n 4
 run 0 "4 nodes, late local messages" -n 4 -l -w
 run 0 "5 nodes" -n 5 -w
 run 0 "2 nodes, 2 pages with different homes" -n 2 -p 2
+# -g requests that may go in a group are overtaken by everything
+run 0 "2 nodes, groups, late local messages" -n 2 -g -l
+run 0 "3 nodes, groups" -n 3 -g
+run 0 "3 nodes, groups, late local messages" -n 3 -g -l
+run 0 "4 nodes, groups" -n 4 -g -w
+run 0 "2 nodes, 2 pages, groups" -n 2 -p 2 -g
+# -x home may find the page to migrate at any time, and grant a read exclusive
+run 0 "2 nodes, reads exclusive" -n 2 -x
+run 0 "3 nodes, reads exclusive" -n 3 -x
+run 0 "3 nodes, reads exclusive, late local messages" -n 3 -l -x
+run 0 "3 nodes, reads exclusive, groups, late local messages" -n 3 -g -l -x
+run 0 "4 nodes, reads exclusive" -n 4 -w -x
+run 0 "2 nodes, 2 pages, reads exclusive" -n 2 -p 2 -x
 run 1 "2 nodes, links without order: noticed" -n 2 -u
 run 1 "3 nodes, links without order: noticed" -n 3 -u
 prog=walk
@@ -65,6 +78,7 @@ prog=loss
 run 0 "loss: 2 nodes" -n 2 -k
 run 0 "loss: 3 nodes" -n 3
 run 0 "loss: 3 nodes, homes move, slow work" -n 3 -M -k
+run 0 "loss: 3 nodes, reads exclusive" -n 3 -x
 run 0 "loss: two of 3 nodes, homes move, slow work" -n 3 -L 2 -M -k
 run 0 "loss: 3 nodes, no symmetry reduction" -n 3 -w -N
 run 0 "loss: 3 nodes, the dead one goes on" -n 3 -z -w
@@ -80,11 +94,25 @@ done
 for shape in SB+fences MP LB S CoRR; do
 	run 0 "litmus: $shape, homes apart" -t $shape -s -a
 done
+for shape in SB+fences MP LB S CoRR; do
+	run 0 "litmus: $shape, groups" -t $shape -g
+	run 0 "litmus: $shape, pages shared, homes apart, groups" -t $shape -s -a -g
+done
+for shape in SB MP LB 2+2W S R CoRR; do
+	run 0 "litmus: $shape, reads exclusive" -t $shape -x
+	run 0 "litmus: $shape, pages shared, reads exclusive" -t $shape -s -x
+done
+for shape in MP CoRR; do
+	run 0 "litmus: $shape, homes apart, reads exclusive" -t $shape -s -a -x
+done
 run 0 "litmus: IRIW" -t IRIW -s -p
+run 0 "litmus: IRIW, reads exclusive" -t IRIW -s -p -x
 prog=explore
 if [ "$2" = long ]; then
 	run 0 "4 nodes, late local messages, sleepers" -n 4 -l
 	run 0 "5 nodes, late local messages" -n 5 -l -w
+	run 0 "4 nodes, reads exclusive, sleepers" -n 4 -x
+	run 0 "5 nodes, reads exclusive" -n 5 -w -x
 	prog=walk
 	run 0 "63 nodes at random, longer" 3000000 2
 	prog=residency
@@ -97,9 +125,12 @@ if [ "$2" = long ]; then
 		run 0 "litmus: $shape, homes apart, untouched" -t $shape -a
 	done
 	run 0 "litmus: 2+2W, homes apart" -t 2+2W -s -a
+	run 0 "litmus: SB+fences, homes apart, reads exclusive" -t SB+fences -s -a -x
+	run 0 "litmus: WRC, reads exclusive" -t WRC -x
 	run 0 "litmus: R, homes apart" -t R -s -a
 	run 0 "litmus: WRC, homes apart" -t WRC -s -a -p
 	prog=loss
+	run 0 "loss: two of 3 nodes, homes move, slow work, reads exclusive" -n 3 -L 2 -M -k -x
 	run 0 "loss: 4 nodes, two requests at a time" -n 4 -r 2 -c -w
 	run 0 "loss: 4 nodes, four faults, homes move, slow work" -n 4 -f 4 -M -k -w
 	run 0 "loss: two of 4 nodes, three faults" -n 4 -L 2 -r 2 -f 3 -c -w

@@ -11,9 +11,11 @@
 
 void config_print(void)
 {
-	printf("# nodes=%u pages=%u%s%s%s%s: ",
+	printf("# nodes=%u pages=%u%s%s%s%s%s%s: ",
 	       cfg.nodes, cfg.pages, cfg.local_queue ? " late-local" : "",
 	       cfg.unordered ? " unordered" : "",
+	       cfg.groups ? " groups" : "",
+	       cfg.migratory ? " migratory" : "",
 	       cfg.names ? " names" : "",
 	       cfg.sleepers ? "" : " no-sleepers");
 }
@@ -21,11 +23,13 @@ void config_print(void)
 static void usage(void)
 {
 	fprintf(stderr,
-		"explore [-n NODES] [-p PAGES] [-d DEPTH] [-m STATES] [-q BOUND] [-l] [-N] [-u] [-w]\n"
+		"explore [-n NODES] [-p PAGES] [-d DEPTH] [-m STATES] [-q BOUND] [-g] [-l] [-N] [-u] [-w] [-x]\n"
+		"  -g  requests that may go in a group leave late\n"
 		"  -l  messages of a node to itself wait in a queue, too\n"
 		"  -N  names of nodes matter: no symmetry reduction (more states)\n"
 		"  -u  links do not keep the order: shows what breaks then\n"
-		"  -w  keep no book about sleeping threads (fewer states)\n");
+		"  -w  keep no book about sleeping threads (fewer states)\n"
+		"  -x  home may find any page to migrate at any time\n");
 	exit(2);
 }
 
@@ -38,7 +42,7 @@ int main(int argc, char **argv)
 	cfg.nodes = 3;
 	cfg.pages = 1;
 	cfg.sleepers = true;
-	while ((c = getopt(argc, argv, "n:p:d:m:q:lNuw")) != -1) {
+	while ((c = getopt(argc, argv, "n:p:d:m:q:glNuwx")) != -1) {
 		switch (c) {
 		case 'n':
 			cfg.nodes = strtoul(optarg, NULL, 0);
@@ -58,6 +62,9 @@ int main(int argc, char **argv)
 		case 'l':
 			cfg.local_queue = true;
 			break;
+		case 'g':
+			cfg.groups = true;
+			break;
 		case 'N':
 			cfg.names = true;
 			break;
@@ -66,6 +73,9 @@ int main(int argc, char **argv)
 			break;
 		case 'w':
 			cfg.sleepers = false;
+			break;
+		case 'x':
+			cfg.migratory = true;
 			break;
 		default:
 			usage();

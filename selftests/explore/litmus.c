@@ -55,7 +55,9 @@ static const struct test *test;
 static unsigned int nodes;
 static bool shared;		/* every node has a read copy at first */
 static bool apart;		/* the last node is home of both pages */
+static bool groups;		/* requests may be late, as those of a group are */
 static bool plain;		/* pages move by faults of the vCPUs only */
+static bool migratory;		/* reads may be granted exclusive */
 unsigned int queue_seen;
 
 /* Two bits for each register and each page's content at the end */
@@ -159,27 +161,33 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 			      enum hk_page_event ev, const struct hk_dmsg *msg,
 			      u8 copy);
 
-static const char *deliver(struct world *w, u16 from, u16 to)
+static const char *deliver(struct world *w, u16 from, u16 to, u8 nth,
+			   u8 migrates)
 {
-	struct cell *q = w->q[from][to], cell = q[0];
+	struct cell *q = w->q[from][to], cell = q[nth];
 	u8 len = --w->qlen[from][to];
 	const struct hk_dmsg msg = {
 		.gfn = cell.page, .to = hk_node_bit(to), .from = from,
 		.req = cell.req, .acks = cell.acks, .type = cell.type,
-		.flags = cell.flags,
-		.tokens = tokens_msg(cell.type, from, to, cell.req),
+		.flags = tokens_flags(cell.type, cell.flags),
+		.tokens = tokens_msg(cell.type, from, to, cell.req, cell.flags),
 	};
+	struct hk_dir *dir = &w->dir[cell.page];
 	int ev = hk_page_event_of(cell.type);
 	struct hk_out out = { 0 };
 	unsigned int i;
 	u16 node;
 
-	memmove(q, q + 1, len * sizeof(*q));
+	memmove(q + nth, q + nth + 1, (len - nth) * sizeof(*q));
 	memset(q + len, 0, sizeof(*q));
 	if (ev >= 0)
 		return page_event(w, cell.page, to, ev, &msg, cell.copy);
-	if (hk_dir_step(to, &w->dir[cell.page], &w->wait[cell.page], &msg, &out))
+	/* whatever home may have seen, as in model.c */
+	dir->grants = migrates;
+	if (hk_dir_step(to, dir, &w->wait[cell.page], &msg, &out))
 		return "-EPROTO from hk_dir_step()";
+	dir->score = 0;
+	dir->grants = 0;
 	for (i = 0; i < out.nr; i++) {
 		const struct hk_dmsg *m = &out.msg[i];
 
@@ -193,21 +201,21 @@ static const char *deliver(struct world *w, u16 from, u16 to)
 			w->q[to][node][w->qlen[to][node]++] = (struct cell){
 				.page = cell.page, .type = m->type,
 				.req = m->req, .acks = m->acks,
-				.flags = m->flags,
+				.flags = tokens_cell(m),
 			};
 		}
 	}
 	return NULL;
 }
 
-static const char *deliver_local(struct world *w)
+static const char *deliver_local(struct world *w, u8 migrates)
 {
 	const char *bad = NULL;
 	u16 node;
 
 	for (node = 1; node <= nodes; node++)
 		while (!bad && w->qlen[node][node])
-			bad = deliver(w, node, node);
+			bad = deliver(w, node, node, 0, migrates);
 	return bad;
 }
 
@@ -217,7 +225,7 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 {
 	const struct hk_page_where where = {
 		.gfn = page, .self = self, .home = home_of(page),
-		.tokens = tokens_get(self, true),
+		.tokens = tokens_get(self), .read_x = true,
 	};
 	struct node_page *np = &w->np[page][self];
 	struct hk_out out = { 0 };
@@ -237,7 +245,7 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 			return "a queue grows without bound";
 		w->q[self][to][w->qlen[self][to]++] = (struct cell){
 			.page = page, .type = m->type, .req = m->req,
-			.acks = m->acks, .flags = m->flags,
+			.acks = m->acks, .flags = tokens_cell(m),
 			.copy = m->type == HK_DMSG_DATA_S ||
 				m->type == HK_DMSG_DATA_X ? np->copy : 0,
 		};
@@ -276,7 +284,7 @@ const char *world_apply(struct world *w, const struct happening *h)
 		bad = page_event(w, h->page, h->node, HK_EV_DROP, NULL, 0);
 		break;
 	case DO_DELIVER:
-		bad = deliver(w, h->from, h->node);
+		bad = deliver(w, h->from, h->node, h->nth, h->migrates);
 		break;
 	case DO_TAKEN:
 		bad = page_event(w, h->page, h->node, HK_EV_TAKEN, NULL, 0);
@@ -285,7 +293,7 @@ const char *world_apply(struct world *w, const struct happening *h)
 		bad = page_event(w, h->page, h->node, HK_EV_DOWNGRADED, NULL, 0);
 		break;
 	}
-	return bad ?: deliver_local(w);
+	return bad ?: deliver_local(w, h->migrates);
 }
 
 static void add_vcpu(const struct world *w, struct happening **h, u8 i)
@@ -338,6 +346,46 @@ static void add_page(const struct world *w, struct happening **h, u8 page,
 	*(*h)++ = new;
 }
 
+/* Is there an @nth message, and does the link bring it first? See model.c */
+static bool comes_first(const struct world *w, u16 from, u16 to, u8 nth)
+{
+	u8 i;
+
+	for (i = 0; i < nth; i++) {
+		const struct cell *cell = &w->q[from][to][i];
+		const struct hk_dmsg m = {
+			.type = cell->type, .flags = cell->flags,
+			.acks = cell->acks,
+		};
+
+		if (!groups || from == to || !hk_page_group_may(&m))
+			return false;
+	}
+	return nth < w->qlen[from][to];
+}
+
+/* Each that may begin a read, once more with the page found to migrate */
+static struct happening *add_ways(const struct world *w,
+				  const struct happening *from,
+				  struct happening *to)
+{
+	struct happening *end = to;
+
+	for (; from < to; from++) {
+		u8 page = from->page;
+		bool read = w->wait[page].rd || from->kind == DO_READ ||
+			    (from->kind == DO_DELIVER &&
+			     w->q[from->from][from->node][from->nth].type ==
+			     HK_DMSG_GET_S);
+
+		if (!read || !w->dir[page].owner)
+			continue;
+		*end = *from;
+		end++->migrates = 1;
+	}
+	return end;
+}
+
 unsigned int world_happenings(const struct world *w, struct happening *h)
 {
 	struct happening *start = h;
@@ -353,12 +401,13 @@ unsigned int world_happenings(const struct world *w, struct happening *h)
 		new.kind = DO_DELIVER;
 		for (j = 1; j <= nodes; j++) {
 			new.from = j;
-			new.page = w->q[j][i][0].page;
-			if (w->qlen[j][i])
+			for (new.nth = 0; comes_first(w, j, i, new.nth); new.nth++) {
+				new.page = w->q[j][i][new.nth].page;
 				*h++ = new;
+			}
 		}
 	}
-	return h - start;
+	return migratory ? add_ways(w, start, h) - start : h - start;
 }
 
 void world_first(struct world *w)
@@ -436,7 +485,7 @@ static u8 *pack_page(const struct world *w, u8 page, u8 *b)
 			continue;
 		*b++ = np->ctx.acks >> 1 | np->ctx.replied << 4 |
 		       np->ctx.no_done << 5;
-		*b++ = np->ctx.recall_req | np->ctx.recall_type << 3;
+		*b++ = np->ctx.recall_req | recall_stored(&np->ctx) << 3;
 		if (np->ctx.recall_type == HK_DMSG_FWD_X)
 			*b++ = np->ctx.recall_acks;
 	}
@@ -503,7 +552,8 @@ static const u8 *unpack_page(struct world *w, u8 page, const u8 *b)
 		np->ctx.recall_req = b[1] & 7;
 		np->ctx.recall_type = b[1] >> 3;
 		b += 2;
-		if (np->ctx.recall_type == HK_DMSG_FWD_X)
+		if (np->ctx.recall_type == HK_DMSG_FWD_X ||
+		    np->ctx.recall_type == RECALL_READ_X)
 			np->ctx.recall_acks = *b++;
 		tokens_ctx(&np->ctx, np->state, i);
 	}
@@ -588,15 +638,16 @@ void happening_print(const struct world *w, const struct happening *h)
 	printf("node %u: %s ", h->node, what[h->kind]);
 	if (h->kind == DO_DELIVER)
 		printf("from node %u %s of ", h->from,
-		       hk_dmsg_name(w->q[h->from][h->node][0].type));
+		       hk_dmsg_name(w->q[h->from][h->node][h->nth].type));
 	printf("page %c\n", "xy"[h->page]);
 }
 
 void config_print(void)
 {
-	printf("# %s nodes=%u%s%s%s: ", test->name, nodes,
+	printf("# %s nodes=%u%s%s%s%s%s: ", test->name, nodes,
 	       shared ? " shared" : "", apart ? " homes-apart" : "",
-	       plain ? " plain" : "");
+	       groups ? " groups" : "", plain ? " plain" : "",
+	       migratory ? " migratory" : "");
 }
 
 static int run(u32 states_max)
@@ -627,12 +678,15 @@ int main(int argc, char **argv)
 	unsigned int i;
 	int c;
 
-	while ((c = getopt(argc, argv, "t:m:sap")) != -1) {
+	while ((c = getopt(argc, argv, "t:m:gsapx")) != -1) {
 		switch (c) {
 		case 't':
 			for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 				if (!strcmp(tests[i].name, optarg))
 					test = &tests[i];
+			break;
+		case 'g':
+			groups = true;
 			break;
 		case 's':
 			shared = true;
@@ -643,6 +697,9 @@ int main(int argc, char **argv)
 		case 'p':
 			plain = true;
 			break;
+		case 'x':
+			migratory = true;
+			break;
 		case 'm':
 			states_max = strtoul(optarg, NULL, 0);
 			break;
@@ -652,10 +709,12 @@ int main(int argc, char **argv)
 	}
 	if (wrong || !test || optind != argc) {
 		fprintf(stderr,
-			"litmus -t SB|SB+fences|MP|LB|2+2W|S|R|CoRR|WRC|IRIW [-m STATES] [-s] [-a] [-p]\n"
+			"litmus -t SB|SB+fences|MP|LB|2+2W|S|R|CoRR|WRC|IRIW [-m STATES] [-g] [-s] [-a] [-p] [-x]\n"
+			"  -g  requests that may go in a group leave late\n"
 			"  -s  every node has a read copy of both pages at first\n"
 			"  -a  one more node is home of both\n"
-			"  -p  neither prefetch nor drops of read copies\n");
+			"  -p  neither prefetch nor drops of read copies\n"
+			"  -x  home may find any page to migrate at any time\n");
 		return 2;
 	}
 	nodes = test->cpus + apart;

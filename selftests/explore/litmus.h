@@ -8,6 +8,7 @@
 
 #include "../../dsm/directory.h"
 #include "../../dsm/page.h"
+#include "../../dsm/group.h"
 #include "tokens.h"
 
 #define NODES_MAX	4
@@ -67,6 +68,8 @@ struct happening {
 	u8 node;
 	u8 from;
 	u8 page;
+	u8 nth;		/* DO_DELIVER: which in the queue */
+	u8 migrates;	/* home thinks so of the page */
 };
 
 static inline bool happening_is_progress(const struct happening *h)
@@ -74,7 +77,7 @@ static inline bool happening_is_progress(const struct happening *h)
 	return h->kind >= DO_DELIVER;
 }
 
-#define HAPPENINGS_MAX	64
+#define HAPPENINGS_MAX	128
 
 /* All return NULL, or what is wrong */
 const char *world_apply(struct world *w, const struct happening *h);

@@ -60,6 +60,9 @@ static struct cell get(struct world *w, u8 from, u8 to)
 	return cell;
 }
 
+/* Of the step that is made: home finds the page to migrate */
+static bool migrates;
+
 static const char *page_msg(struct world *w, u8 from, u8 to,
 			    const struct cell *cell, u8 last);
 
@@ -75,7 +78,7 @@ static const char *queue_out(struct world *w, u8 self, const struct hk_out *out)
 			.type = m->type,
 			.req = m->req,
 			.acks = m->acks,
-			.flags = m->flags,
+			.flags = tokens_cell(m),
 		};
 
 		if (!m->to || m->from != self)
@@ -103,7 +106,7 @@ static const char *queue_out(struct world *w, u8 self, const struct hk_out *out)
 			.epoch = w->n[self].rec.epoch,
 			.req = m->req,
 			.acks = m->acks,
-			.flags = m->flags,
+			.flags = tokens_cell(m),
 		};
 
 		if (m->to & hk_node_bit(self))
@@ -118,7 +121,8 @@ static const char *page_event(struct world *w, u8 self, u8 home,
 			      u8 val, bool mute)
 {
 	const struct hk_page_where where = {
-		.self = self, .home = home, .tokens = tokens_get(self, true),
+		.self = self, .home = home, .tokens = tokens_get(self),
+		.read_x = true,
 	};
 	struct node *n = &w->n[self];
 	struct hk_out out = { 0 };
@@ -163,8 +167,11 @@ static const char *home_msg(struct world *w, u8 home, const struct hk_dmsg *msg,
 		return "message for home sent elsewhere";
 	if (last != LAST_KEEP)
 		n->wait.last = last;
+	n->dir.grants = migrates;
 	if (hk_dir_step(home, &n->dir, &n->wait, msg, &out))
 		return "-EPROTO from hk_dir_step()";
+	n->dir.score = 0;
+	n->dir.grants = 0;
 	return queue_out(w, home, &out);
 }
 
@@ -177,9 +184,9 @@ static const char *page_msg(struct world *w, u8 from, u8 to,
 		.from = from,
 		.req = cell->req,
 		.acks = cell->acks,
-		.tokens = tokens_msg(cell->type, from, to, cell->req),
+		.tokens = tokens_msg(cell->type, from, to, cell->req, cell->flags),
 		.type = cell->type,
-		.flags = cell->flags,
+		.flags = tokens_flags(cell->type, cell->flags),
 	};
 	int ev = hk_page_event_of(cell->type);
 
@@ -198,9 +205,9 @@ static const char *absorb(struct world *w, u8 from, u8 to,
 		.from = from,
 		.req = cell->req,
 		.acks = cell->acks,
-		.tokens = tokens_msg(cell->type, from, to, cell->req),
+		.tokens = tokens_msg(cell->type, from, to, cell->req, cell->flags),
 		.type = cell->type,
-		.flags = cell->flags,
+		.flags = tokens_flags(cell->type, cell->flags),
 	};
 	int ev = hk_page_event_of(cell->type);
 
@@ -486,6 +493,7 @@ const char *world_apply(struct world *w, const struct happening *h)
 	u8 home = w->home[n->rec.epoch];
 	struct hk_recover_in in = { 0 };
 
+	migrates = h->migrates;
 	switch ((enum happening_kind)h->kind) {
 	case DO_READ:
 		return fault(w, h->node, HK_EV_READ);
@@ -517,7 +525,22 @@ const char *world_apply(struct world *w, const struct happening *h)
 	return NULL;
 }
 
-/* Whom home serves next is left open, as in model.c */
+/* What home thinks of the page is left open, and whom it serves next, as in model.c */
+static void add_ways(const struct world *w, struct happening **h,
+		     struct happening new)
+{
+	const struct node *home = &w->n[w->home[w->n[new.node].rec.epoch]];
+	bool read = home->wait.rd || new.kind == DO_READ ||
+		    (new.kind == DO_DELIVER &&
+		     w->q[new.from][new.node][0].type == HK_DMSG_GET_S);
+
+	*(*h)++ = new;
+	if (!cfg.migratory || !read || !home->dir.owner)
+		return;
+	new.migrates = 1;
+	*(*h)++ = new;
+}
+
 static void add(const struct world *w, struct happening **h,
 		struct happening new)
 {
@@ -529,14 +552,14 @@ static void add(const struct world *w, struct happening **h,
 	new.last = LAST_KEEP;
 	if ((new.kind != DO_DELIVER && new.kind != DO_TAKEN &&
 	     new.kind != DO_DOWNGRADED) || !(set & (set - 1))) {
-		*(*h)++ = new;
+		add_ways(w, h, new);
 		return;
 	}
 	for (node = 1; node <= cfg.nodes; node++) {
 		if (!(set & hk_node_bit(node)))
 			continue;
 		new.last = node - 1;
-		*(*h)++ = new;
+		add_ways(w, h, new);
 	}
 }
 

@@ -74,6 +74,7 @@ struct happening {
 	u8 node;
 	u8 from;
 	u8 last;	/* node served last, as far as home is told */
+	u8 migrates;	/* likewise, what it thinks of the page */
 };
 
 static inline bool happening_is_progress(const struct happening *h)
@@ -92,6 +93,7 @@ struct config {
 	bool calm;		/* no faults from a loss to the end of recovery */
 	bool slow;		/* the work of a step takes its time */
 	bool undead;		/* who is declared dead goes on all the same */
+	bool migratory;		/* reads may be granted exclusive */
 	bool sleepers;
 	bool names;
 	unsigned int queue_bound;

@@ -167,16 +167,17 @@ void config_print(void)
 		printf(" requests=%u", cfg.requests);
 	if (cfg.faults)
 		printf(" faults=%u", cfg.faults);
-	printf("%s%s%s%s%s%s: ", cfg.moved ? " homes-move" : "",
+	printf("%s%s%s%s%s%s%s: ", cfg.moved ? " homes-move" : "",
 	       cfg.calm ? " calm" : "", cfg.slow ? " slow-work" : "",
 	       cfg.undead ? " undead" : "", cfg.names ? " names" : "",
+	       cfg.migratory ? " migratory" : "",
 	       cfg.sleepers ? "" : " no-sleepers");
 }
 
 static void usage(void)
 {
 	fprintf(stderr,
-		"loss [-n NODES] [-L LOSSES] [-r REQUESTS] [-f FAULTS] [-d DEPTH] [-m STATES] [-q BOUND] [-M] [-c] [-k] [-z] [-N] [-w]\n"
+		"loss [-n NODES] [-L LOSSES] [-r REQUESTS] [-f FAULTS] [-d DEPTH] [-m STATES] [-q BOUND] [-M] [-c] [-k] [-z] [-N] [-w] [-x]\n"
 		"  -r  requests under way at once\n"
 		"  -f  faults at all, 7 at most\n"
 		"  -M  home may move though it lives\n"
@@ -184,7 +185,8 @@ static void usage(void)
 		"  -k  the work of a step takes its time\n"
 		"  -z  who is declared dead is cut off only, and goes on\n"
 		"  -N  names of nodes matter: no symmetry reduction (more states)\n"
-		"  -w  keep no book about sleeping threads (fewer states)\n");
+		"  -w  keep no book about sleeping threads (fewer states)\n"
+		"  -x  home may find any page to migrate at any time\n");
 	exit(2);
 }
 
@@ -199,7 +201,7 @@ int main(int argc, char **argv)
 	cfg.requests = NODES_MAX;
 	cfg.sleepers = true;
 	cfg.queue_bound = 8;
-	while ((c = getopt(argc, argv, "n:L:r:f:d:m:q:MckzNw")) != -1) {
+	while ((c = getopt(argc, argv, "n:L:r:f:d:m:q:MckzNwx")) != -1) {
 		switch (c) {
 		case 'n':
 			cfg.nodes = strtoul(optarg, NULL, 0);
@@ -239,6 +241,9 @@ int main(int argc, char **argv)
 			break;
 		case 'w':
 			cfg.sleepers = false;
+			break;
+		case 'x':
+			cfg.migratory = true;
 			break;
 		default:
 			usage();

@@ -100,10 +100,11 @@ static void code_page(struct coder *c, struct node *n, u8 self)
 	code(c, x->replied, 1);
 	code(c, x->no_done, 1);
 	code_node(c, x->recall_req);
-	recall = x->recall_type;
+	recall = recall_stored(x);
 	code(c, recall, 4);
-	x->recall_type = recall;
-	if (recall == HK_DMSG_FWD_X)
+	if (c->reads)
+		x->recall_type = recall;
+	if (recall == HK_DMSG_FWD_X || recall == RECALL_READ_X)
 		code_set(c, &x->recall_acks);
 	if (c->reads)
 		tokens_ctx(x, n->state, self);

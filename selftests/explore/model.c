@@ -89,6 +89,22 @@ static struct cell get(struct world *w, u16 from, u16 to, u8 nth)
 	return cell;
 }
 
+/* What the receiver looks at before its engine gets the message */
+static bool taken(const struct hk_dmsg *m, u16 to)
+{
+	static struct hk_homes homes;
+	const struct hk_page_facts facts = {
+		.ram_pages = cfg.pages, .members = world_nodes(),
+		.homes = &homes, .self = to,
+	};
+
+	for (; homes.nr < cfg.pages; homes.nr++)
+		homes.range[homes.nr] = (struct hk_home_range){
+			homes.nr, home_of(homes.nr)
+		};
+	return to == m->from || !hk_dmsg_check(&facts, m);
+}
+
 static const char *queue_out(struct world *w, u8 page, u16 self,
 			     const struct hk_out *out)
 {
@@ -103,7 +119,7 @@ static const char *queue_out(struct world *w, u8 page, u16 self,
 			.type = m->type,
 			.req = m->req,
 			.acks = m->acks,
-			.flags = m->flags,
+			.flags = tokens_cell(m),
 		};
 
 		if (m->gfn != page || m->from != self)
@@ -123,7 +139,8 @@ static const char *queue_out(struct world *w, u8 page, u16 self,
 		}
 		for (to = 1; to <= cfg.nodes && !bad; to++)
 			if (m->to & hk_node_bit(to))
-				bad = put(w, self, to, cell);
+				bad = taken(m, to) ? put(w, self, to, cell) :
+				      "message that its receiver refuses";
 		if (bad)
 			return bad;
 	}
@@ -140,7 +157,8 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 		.gfn = page,
 		.self = self,
 		.home = home_of(page),
-		.tokens = tokens_get(self, true),
+		.tokens = tokens_get(self),
+		.read_x = true,
 	};
 	struct hk_out out = { 0 };
 	const char *bad;
@@ -181,7 +199,7 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 }
 
 static const char *deliver(struct world *w, u16 from, u16 to, u8 nth,
-			   u8 last)
+			   const struct happening *h)
 {
 	struct cell cell = get(w, from, to, nth);
 	struct hk_dmsg msg = {
@@ -190,32 +208,36 @@ static const char *deliver(struct world *w, u16 from, u16 to, u8 nth,
 		.from = from,
 		.req = cell.req,
 		.acks = cell.acks,
-		.tokens = tokens_msg(cell.type, from, to, cell.req),
+		.tokens = tokens_msg(cell.type, from, to, cell.req, cell.flags),
 		.type = cell.type,
-		.flags = cell.flags,
+		.flags = tokens_flags(cell.type, cell.flags),
 	};
 	struct hk_out out = { 0 };
+	struct hk_dir *dir = &w->dir[cell.page];
 	int ev = hk_page_event_of(cell.type);
 
 	if (ev >= 0)
 		return page_event(w, cell.page, to, ev, &msg, cell.val);
 	if (to != home_of(cell.page))
 		return "message for home sent elsewhere";
-	if (last != LAST_KEEP)
-		w->wait[cell.page].last = last;
-	if (hk_dir_step(to, &w->dir[cell.page], &w->wait[cell.page], &msg, &out))
+	if (h->last != LAST_KEEP)
+		w->wait[cell.page].last = h->last;
+	dir->grants = h->migrates;
+	if (hk_dir_step(to, dir, &w->wait[cell.page], &msg, &out))
 		return "-EPROTO from hk_dir_step()";
+	dir->score = 0;
+	dir->grants = 0;
 	return queue_out(w, cell.page, to, &out);
 }
 
-static const char *deliver_local(struct world *w, u8 last)
+static const char *deliver_local(struct world *w, const struct happening *h)
 {
 	const char *bad = NULL;
 	u16 node;
 
 	for (node = 1; node <= cfg.nodes && !cfg.local_queue; node++)
 		while (!bad && w->qlen[node][node])
-			bad = deliver(w, node, node, 0, last);
+			bad = deliver(w, node, node, 0, h);
 	return bad;
 }
 
@@ -261,7 +283,7 @@ const char *world_apply(struct world *w, const struct happening *h)
 		bad = page_event(w, h->page, h->node, HK_EV_DROP, NULL, 0);
 		break;
 	case DO_DELIVER:
-		bad = deliver(w, h->from, h->node, h->nth, h->last);
+		bad = deliver(w, h->from, h->node, h->nth, h);
 		break;
 	case DO_TAKEN:
 		bad = page_event(w, h->page, h->node, HK_EV_TAKEN, NULL, 0);
@@ -271,8 +293,27 @@ const char *world_apply(struct world *w, const struct happening *h)
 		break;
 	}
 	if (!bad)
-		bad = deliver_local(w, h->last);
+		bad = deliver_local(w, h);
 	return bad;
+}
+
+/*
+ * What home thinks of a page is left open, too: each read may find the page to migrate or
+ * not, whatever has been seen. So what is shown does not depend on how that is found, and
+ * the score, which would make many worlds of one, is not kept.
+ */
+static void add_ways(const struct world *w, struct happening **h,
+		     struct happening new)
+{
+	bool read = w->wait[new.page].rd || new.kind == DO_READ ||
+		    (new.kind == DO_DELIVER &&
+		     w->q[new.from][new.node][new.nth].type == HK_DMSG_GET_S);
+
+	*(*h)++ = new;
+	if (!cfg.migratory || !read || !w->dir[new.page].owner)
+		return;
+	new.migrates = 1;
+	*(*h)++ = new;
 }
 
 static void add(const struct world *w, struct happening **h,
@@ -287,15 +328,38 @@ static void add(const struct world *w, struct happening **h,
 	 * robin, and the names of nodes stay without meaning.
 	 */
 	if (!happening_is_progress(&new) || !(set & (set - 1))) {
-		*(*h)++ = new;
+		add_ways(w, h, new);
 		return;
 	}
 	for (node = 1; node <= cfg.nodes; node++) {
 		if (!(set & hk_node_bit(node)))
 			continue;
 		new.last = node - 1;
-		*(*h)++ = new;
+		add_ways(w, h, new);
 	}
+}
+
+/* Leaves behind what follows it, or ahead, as it does or does not wait for a group */
+static bool may_wait(const struct cell *cell)
+{
+	const struct hk_dmsg m = {
+		.type = cell->type, .flags = cell->flags, .acks = cell->acks,
+	};
+
+	return cfg.groups && hk_page_group_may(&m);
+}
+
+/* Does the link bring the @nth message first? */
+static bool comes_first(const struct world *w, u16 from, u16 to, u8 nth)
+{
+	u8 i;
+
+	if (cfg.unordered)
+		return true;
+	for (i = 0; i < nth; i++)
+		if (from == to || !may_wait(&w->q[from][to][i]))
+			return false;
+	return true;
 }
 
 unsigned int world_happenings(const struct world *w, struct happening *h)
@@ -338,10 +402,10 @@ unsigned int world_happenings(const struct world *w, struct happening *h)
 			};
 
 			for (; new.nth < w->qlen[i][j]; new.nth++) {
+				if (!comes_first(w, i, j, new.nth))
+					break;
 				new.page = w->q[i][j][new.nth].page;
 				add(w, &h, new);
-				if (!cfg.unordered)
-					break;
 			}
 		}
 	}
@@ -451,7 +515,7 @@ static const char *check_dir(const struct world *w, u8 page)
 	const struct hk_dir *dir = &w->dir[page];
 	const struct hk_dir_wait *wait = &w->wait[page];
 
-	if (dir->owner > cfg.nodes || dir->busy > cfg.nodes || dir->reserved ||
+	if (dir->owner > cfg.nodes || dir->busy > cfg.nodes || dir->score || dir->grants ||
 	    ((dir->sharers | wait->rd | wait->wr | wait->have) &
 	     ~world_nodes()))
 		return "directory names nodes that do not exist";
@@ -537,7 +601,9 @@ static void cell_print(const struct cell *c)
 	if (c->req)
 		printf(" req %u", c->req);
 	set_print("acks", c->acks);
-	if (c->flags & HK_DMSG_F_HAVE)
+	if (gives_page(c->type) && (c->flags & HK_DMSG_F_HAVE))
+		printf(" for a read");
+	else if (c->flags & HK_DMSG_F_HAVE)
 		printf(" HAVE");
 	if (c->flags & HK_DMSG_F_NO_DONE)
 		printf(" NO_DONE");

@@ -8,6 +8,7 @@
 
 #include "../../dsm/directory.h"
 #include "../../dsm/page.h"
+#include "../../dsm/group.h"
 #include "tokens.h"
 
 #ifndef NODES_MAX
@@ -78,6 +79,7 @@ struct happening {
 	u8 from;	/* DO_DELIVER: sender */
 	u8 nth;		/* DO_DELIVER: which in the queue, 0 on ordered links */
 	u8 last;	/* node served last, as far as home is told */
+	u8 migrates;	/* likewise, what it thinks of the page */
 };
 
 static inline bool happening_is_progress(const struct happening *h)
@@ -92,6 +94,8 @@ struct config {
 	unsigned int pages;
 	bool local_queue;	/* messages of a node to itself may be late */
 	bool unordered;		/* links do not keep the order: must fail */
+	bool migratory;		/* reads may be granted exclusive */
+	bool groups;		/* requests may be late, as those of a group are */
 	bool sleepers;		/* keep track of who waits for a WAKE */
 	bool names;		/* no symmetry reduction */
 	unsigned int queue_bound;

@@ -17,10 +17,13 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
+import mutations_migratory
+
 HERE = pathlib.Path(__file__).resolve().parent
 DSM = HERE.parent.parent / "dsm"
 MIGRATE = HERE.parent.parent / "migrate"
-RUNS = (["-n", "2"], ["-n", "3"], ["-n", "3", "-l"])
+FABRIC = HERE.parent.parent / "fabric"
+RUNS = (["-n", "2"], ["-n", "3"], ["-n", "3", "-l"], ["-n", "3", "-x"])
 RES_RUNS = (["-n", "2", "-w", "2", "-i", "2", "-c", "63", "-r", "2"],
             ["-n", "3", "-w", "2", "-i", "2", "-f", "1"])
 LOSS_RUNS = (["-n", "2", "-k"], ["-n", "3", "-M", "-w"],
@@ -166,7 +169,7 @@ MUTATIONS = [
     ("request without a token for data", "explore", "page.c",
      "	m->tokens.data = w->tokens.data;\n", ""),
     ("request without a token for ACKs", "explore", "page.c",
-     "	if (type == HK_DMSG_GET_X)\n		m->tokens.ack = w->tokens.ack;\n", ""),
+     "	if (type == HK_DMSG_GET_X || w->read_x)\n		m->tokens.ack = w->tokens.ack;\n", ""),
     ("one token for all requests", "explore", "page.c",
      "	m->tokens.data = w->tokens.data;\n", "	m->tokens.data = 7;\n"),
     ("one token for data and ACKs", "explore", "page.c",
@@ -275,15 +278,15 @@ MUTATIONS = [
     ("recall after our own reply taken", "unit", "page.c",
      "return ctx->replied || hk_nodes_any(ctx->acks);", "return 0;"),
     ("token of data not looked at", "unit", "page.c",
-     "return msg->tokens.data == ctx->tokens.data;", "return true;"),
+     "return data && msg->tokens.data == data;", "return true;"),
     ("token of ACKs not looked at", "unit", "page.c",
      "return msg->tokens.ack == ctx->tokens.ack;", "return true;"),
     ("ACK known by the token for data", "unit", "page.c",
      "return msg->tokens.ack == ctx->tokens.ack;", "return msg->tokens.ack == ctx->tokens.ack || msg->tokens.ack == ctx->tokens.data;"),
     ("data known by the token for ACKs", "unit", "page.c",
-     "return msg->tokens.data == ctx->tokens.data;", "return msg->tokens.data == ctx->tokens.data || msg->tokens.data == ctx->tokens.ack;"),
+     "return data && msg->tokens.data == data;", "return data && (msg->tokens.data == data || msg->tokens.data == ctx->tokens.ack);"),
     ("grant taken without the token", "unit", "page.c",
-     "	case HK_EV_GRANT_X:\n	case HK_EV_LOST:\n		return msg->tokens", "	case HK_EV_GRANT_X:\n		return true;\n	case HK_EV_LOST:\n		return msg->tokens"),
+     "	case HK_EV_GRANT_X:\n	case HK_EV_LOST:\n		return data", "	case HK_EV_GRANT_X:\n		return true;\n	case HK_EV_LOST:\n		return data"),
     ("requester waits for itself", "unit", "page.c",
      "(hk_node_bit(HK_NODE_NONE) | hk_node_bit(req)));", "hk_node_bit(HK_NODE_NONE));"),
     ("requester waits for nobody's ACK", "unit", "page.c",
@@ -644,7 +647,140 @@ MUTATIONS = [
      "	case DO_LOST:\n		if (page_served_now(ctx))\n			return -EPROTO;\n", "	case DO_LOST:\n"),
     ("copy of a lost page believed", "unit", "directory.c",
      "	if ((dir->flags & HK_DIR_F_LOST) && ask.have)\n		return -EPROTO;\n", ""),
+
+    # tokens
+    ("token for data may be zero", "unit", "page.c",
+     "	if (!tokens.data)\n		tokens.data = 1;\n", ""),
+    ("token for ACKs may be zero", "unit", "page.c",
+     "if (!tokens.ack || tokens.ack == tokens.data)", "if (tokens.ack == tokens.data)"),
+    ("both tokens may be the same", "unit", "page.c",
+     "if (!tokens.ack || tokens.ack == tokens.data)", "if (!tokens.ack)"),
+    ("one behind the last token is zero", "unit", "page.c",
+     "tokens.data + 1 ?: 1", "tokens.data + 1"),
+    ("token for ACKs of the wrong half", "unit", "page.c",
+     ".ack = random >> 32,", ".ack = random >> 31,"),
+
+    # what a peer says
+    ("message of any length taken", "unit", "wire.c",
+     "if (len != sizeof(*body))", "if (len > sizeof(*body))"),
+    ("last reserved byte not looked at", "unit", "wire.c",
+     " || body->reserved[2])", ")"),
+    ("type behind the last one taken", "unit", "wire.c",
+     "m->type >= HK_DMSG_NR", "m->type > HK_DMSG_NR"),
+    ("type 0 taken", "unit", "wire.c",
+     "m->type == HK_DMSG_NONE || ", ""),
+    ("page behind the last one taken", "unit", "wire.c",
+     "m->gfn >= facts->ram_pages", "m->gfn > facts->ram_pages"),
+    ("gfn cut to 32 bits", "unit", "wire.c",
+     "if (m->gfn >= ", "if ((u32)m->gfn >= "),
+    ("message of a stranger taken", "unit", "wire.c",
+     "	if (!is_member(facts, m->from))\n		return \"not a member\";\n", ""),
+    ("node id cut to six bits", "unit", "wire.c",
+     "node != HK_NODE_NONE && node < HK_MAX_NODES &&\n	       hk_nodes_any(facts->members & hk_node_bit(node))",
+     "node != HK_NODE_NONE &&\n	       hk_nodes_any(facts->members & hk_node_bit(node % 64))"),
+    ("requester need not be a member", "unit", "wire.c",
+     "m->req != HK_NODE_NONE && !is_member(facts, m->req)", "0"),
+    ("ACK of a stranger taken", "unit", "wire.c",
+     "hk_nodes_any(m->acks & ~facts->members)", "0"),
+    ("unknown flag taken for a known one", "unit", "wire.c",
+     "m->flags & ~(HK_DMSG_F_HAVE | HK_DMSG_F_NO_DONE)", "0"),
+    ("flag that the type has not", "unit", "wire.c",
+     "m->flags & ~rule->flags", "0"),
+    ("content not looked at", "unit", "wire.c",
+     "if (!why && !content_valid(&rules[m->type], body, page))", "if (0)"),
+    ("page need not have come", "unit", "wire.c",
+     "return wanted && page && !body->fill;", "return wanted && !body->fill;"),
+    ("word beside a page", "unit", "wire.c",
+     "return wanted && page && !body->fill;", "return wanted && page;"),
+    ("page beside a word", "unit", "wire.c",
+     "return wanted && !page;", "return wanted;"),
+    ("page that was not told of", "unit", "wire.c",
+     "return !wanted && !page && !body->fill;", "return !wanted && !body->fill;"),
+    ("data without content", "unit", "wire.c",
+     "return !wanted && !page && !body->fill;", "return !page && !body->fill;"),
+    ("any node taken for home", "unit", "wire.c",
+     "rule->home == HOME_SELF && home != facts->self", "0"),
+    ("any sender taken for home", "unit", "wire.c",
+     "rule->home == HOME_PEER && home != peer", "0"),
+    ("requester where there is none", "unit", "wire.c",
+     "		if (m->req != HK_NODE_NONE)\n			return", "		if (0)\n			return"),
+    ("DONE in another's name", "unit", "wire.c", "if (m->req != peer)", "if (0)"),
+    ("recall for nobody", "unit", "wire.c",
+     "		if (m->req == HK_NODE_NONE)\n			return", "		if (0)\n			return"),
+    ("acks where there are none", "unit", "wire.c",
+     "!(rule->has & HAS_ACKS) && hk_nodes_any(m->acks)", "0"),
+    ("requester to wait for itself", "unit", "wire.c",
+     "hk_nodes_any(m->acks & hk_node_bit(m->req))", "0"),
+    ("token for data where there is none", "unit", "wire.c",
+     "(!(rule->has & HAS_DATA_TOKEN) && m->tokens.data)", "0"),
+    ("token for ACKs where there is none", "unit", "wire.c",
+     "(!(rule->has & HAS_ACK_TOKEN) && m->tokens.ack)", "0"),
+    ("GRANT_X must not name ACKs", "explore", "wire.c",
+     "RULE(PEER, NONE, DATA | ACKS, HAVE | NO_DONE)",
+     "RULE(PEER, NONE, DATA, HAVE | NO_DONE)"),
+    ("DATA_S must not say NO_DONE", "explore", "wire.c",
+     "RULE(NONE, NONE, DATA | CONTENT, NO_DONE)",
+     "RULE(NONE, NONE, DATA | CONTENT, 0)"),
+    ("DONE must come from home", "explore", "wire.c",
+     "RULE(SELF, PEER, 0, 0)", "RULE(PEER, PEER, 0, 0)"),
+    ("last range of homes forgotten", "unit", "wire.c",
+     "high = homes->nr;", "high = homes->nr - 1;"),
+    ("first page of a range in the one before", "unit", "wire.c",
+     "homes->range[mid].first <= gfn", "homes->range[mid].first < gfn"),
+    ("FWD_S may name acks", "unit", "wire.c",
+     "RULE(PEER, MEMBER, DATA, 0)", "RULE(PEER, MEMBER, DATA | ACKS, 0)"),
+    ("INV from any node", "unit", "wire.c",
+     "RULE(PEER, MEMBER, ACK, 0)", "RULE(NONE, MEMBER, ACK, 0)"),
+    ("GRANT_X from any node", "unit", "wire.c",
+     "RULE(PEER, NONE, DATA | ACKS, HAVE | NO_DONE)",
+     "RULE(NONE, NONE, DATA | ACKS, HAVE | NO_DONE)"),
+    ("DONE by anybody", "unit", "wire.c",
+     "RULE(SELF, PEER, 0, 0)", "RULE(SELF, MEMBER, 0, 0)"),
+
+    # groups
+    ("request that says HAVE waits", "unit", "group.c",
+     "return type_may(m->type) && !m->flags && ", "return type_may(m->type) && "),
+    ("FWD_X with acks waits", "unit", "group.c",
+     " && !hk_nodes_any(m->acks)", ""),
+    ("any message waits", "unit", "group.c",
+     "return type_may(m->type) && ", "return "),
+    ("group for two receivers", "unit", "group.c", "g->to != to || ", ""),
+    ("group for two requesters", "unit", "group.c", "g->req != m->req || ", ""),
+    ("group of two types", "unit", "group.c", "g->type != m->type ||", "0 ||"),
+    ("page far away in a group", "unit", "group.c",
+     "at >= HK_PAGE_GROUP_MAX", "(u32)at >= HK_PAGE_GROUP_MAX"),
+    ("page before the first in a group", "unit", "group.c",
+     "m->gfn - g->gfn;", "m->gfn > g->gfn ? m->gfn - g->gfn : g->gfn - m->gfn;"),
+    ("pages of a group in any order", "unit", "group.c",
+     "g->map >> at)", "g->map >> at & 1)"),
+    ("page twice in a group", "unit", "group.c",
+     "g->map >> at)", "g->map >> at >> 1)"),
+    ("tokens for ACKs left out", "unit", "group.c",
+     "if (tokens_each(g->type) == 2)", "if (0)"),
+    ("tokens stay behind when a page leaves", "unit", "group.c",
+     "g->tokens[i] = g->tokens[i + 1];", ";"),
+    ("gap not closed when a page leaves", "unit", "group.c",
+     "	while (!(g->map & 1)) {", "	if (!(g->map & 1)) {"),
+    ("group without its first page", "unit", "group.c",
+     "if (!(map & 1))", "if (!map)"),
+    ("empty group", "unit", "group.c", "if (!(map & 1))", "if (0)"),
+    ("group of any type", "unit", "group.c", "if (!type_may(body->dtype))", "if (0)"),
+    ("group longer than its map", "unit", "group.c",
+     "if (len != sizeof(*body) +", "if (len < sizeof(*body) +"),
+    ("group shorter than its map", "unit", "group.c",
+     "if (len != sizeof(*body) +", "if (len > sizeof(*body) +"),
+    ("reserved byte of a group", "unit", "group.c", "if (body->reserved)", "if (0)"),
+    ("first page of a group checked only", "unit", "group.c",
+     "	while (hk_page_group_next(facts, peer, body, &at, m)) {",
+     "	if (hk_page_group_next(facts, peer, body, &at, m)) {"),
+    ("pages of a group not checked", "unit", "group.c",
+     "why = hk_dmsg_check(facts, m);", "why = NULL;"),
+    ("last page of a group not looked at", "unit", "group.c",
+     "	if (bit >= HK_PAGE_GROUP_MAX)\n", "	if (bit >= HK_PAGE_GROUP_MAX - 1)\n"),
+    ("tokens of a group by page", "unit", "group.c",
+     "map_weight(map & (((u32)1 << bit) - 1))", "bit"),
 ]
+MUTATIONS += mutations_migratory.MUTATIONS
 
 
 def substitute(text, change):
@@ -684,7 +820,7 @@ def notice(args, where, kind, by=None):
     objs = []
     src = where / "src"
     for name in ("residency", "pending") if kind == "res" else (
-            "page", "directory", "recover"):
+            "page", "directory", "recover", "wire", "group"):
         obj = str(where / (name + ".o"))
         run = subprocess.run([args.cc, *flags, "-c", "-o", obj,
                               str(src / (name + ".c"))],
@@ -744,6 +880,7 @@ def try_one(args, tmp, nr, mutation):
     # the sources find each other's headers by "../"
     shutil.copytree(MIGRATE if kind == "res" else DSM, where / "src")
     shutil.copytree(DSM, where / "dsm")
+    shutil.copytree(FABRIC, where / "fabric")
     src = where / "src" / file
     if file.startswith("model."):
         src = where / file
@@ -805,7 +942,8 @@ def main():
             *build_all("e_", HERE, "litmus"),
             build(HERE / "engine.c", "lit_engine.o", '-DMODEL_H="litmus.h"')]
         dsm_unit = build_all("u_", HERE.parent / "dsm", "dsm_test", "page_test",
-                             "directory_test", "recover_test")
+                             "directory_test", "recover_test", "wire_test",
+                             "group_test")
         args.units = {
             "page": dsm_unit,
             "loss": dsm_unit,
@@ -821,6 +959,7 @@ def main():
             where = tmp / kind
             shutil.copytree(MIGRATE if kind == "res" else DSM, where / "src")
             shutil.copytree(DSM, where / "dsm")
+            shutil.copytree(FABRIC, where / "fabric")
             sound = sound and not any(notice(args, where, kind))
         todo = [m for m in enumerate(MUTATIONS, 1) if args.match in m[1][0]]
         print("1..%d" % (1 if args.mutate else len(todo) + 1))

@@ -56,7 +56,7 @@ static u8 set_rename(u64 set, const u8 *p)
 static u8 recall_code(u8 type)
 {
 	return type == HK_DMSG_FWD_S ? 1 : type == HK_DMSG_FWD_X ? 2 :
-	       type == HK_DMSG_INV ? 3 : 0;
+	       type == HK_DMSG_INV ? 3 : type == RECALL_READ_X ? 4 : 0;
 }
 
 static unsigned int pack_named(const struct world *w, u8 *buf, const u8 *p,
@@ -85,7 +85,7 @@ static unsigned int pack_named(const struct world *w, u8 *buf, const u8 *p,
 			*b++ = set_rename(c->acks, p) | c->replied << 5 |
 			       c->no_done << 6;
 			*b++ = p[c->recall_req] |
-			       recall_code(c->recall_type) << 3;
+			       recall_code(recall_stored(c)) << 3;
 			if (c->recall_type == HK_DMSG_FWD_X)
 				*b++ = set_rename(c->recall_acks, p);
 		}
@@ -170,7 +170,7 @@ unsigned int world_pack(const struct world *w, u8 *buf)
 void world_unpack(struct world *w, const u8 *b)
 {
 	static const u8 recall[] = {
-		0, HK_DMSG_FWD_S, HK_DMSG_FWD_X, HK_DMSG_INV,
+		0, HK_DMSG_FWD_S, HK_DMSG_FWD_X, HK_DMSG_INV, RECALL_READ_X,
 	};
 	unsigned int mask, bit = 0;
 	u8 page, i, j;
@@ -205,7 +205,8 @@ void world_unpack(struct world *w, const u8 *b)
 			c->recall_req = b[1] & 7;
 			c->recall_type = recall[b[1] >> 3];
 			b += 2;
-			if (c->recall_type == HK_DMSG_FWD_X)
+			if (c->recall_type == HK_DMSG_FWD_X ||
+			    c->recall_type == RECALL_READ_X)
 				c->recall_acks = *b++ << 1;
 			tokens_ctx(c, np->state, i);
 		}

@@ -6,6 +6,10 @@
  * and what for. So each node has one for data and one for ACKs, every message and
  * every context is checked for carrying those that it must, and no world needs to
  * keep them: a request that is stored as bytes has its tokens by the node that made it.
+ *
+ * A reader's second token, that for the page itself, is its token for ACKs. Whether a
+ * FWD_X or DATA_X has that one does not follow from who asked. So in a cell its F_HAVE,
+ * which these types have not, says so, and of a recall a type of its own.
  */
 #ifndef HK_EXPLORE_TOKENS_H
 #define HK_EXPLORE_TOKENS_H
@@ -13,9 +17,9 @@
 #include "../../dsm/directory.h"
 #include "../../dsm/page.h"
 
-static inline struct hk_tokens tokens_get(u16 node, bool write)
+static inline struct hk_tokens tokens_get(u16 node)
 {
-	return (struct hk_tokens){ 0x100 + node, write ? 0x200 + node : 0 };
+	return (struct hk_tokens){ 0x100 + node, 0x200 + node };
 }
 
 static inline bool tokens_equal(struct hk_tokens a, struct hk_tokens b)
@@ -23,28 +27,48 @@ static inline bool tokens_equal(struct hk_tokens a, struct hk_tokens b)
 	return a.data == b.data && a.ack == b.ack;
 }
 
-/* What a message of @type carries: tokens of @from's, @req's or @to's request */
-static inline struct hk_tokens tokens_msg(u8 type, u16 from, u16 to, u16 req)
+static inline bool gives_page(u8 type)
 {
-	struct hk_tokens none = { 0 };
+	return type == HK_DMSG_FWD_X || type == HK_DMSG_DATA_X;
+}
+
+/* Flags of a message, of those of its cell */
+static inline u8 tokens_flags(u8 type, u8 flags)
+{
+	return gives_page(type) ? flags & ~HK_DMSG_F_HAVE : flags;
+}
+
+/*
+ * What a message of @type carries: tokens of @from's, @req's or @to's request. @flags:
+ * of its cell
+ */
+static inline struct hk_tokens tokens_msg(u8 type, u16 from, u16 to, u16 req,
+					  u8 flags)
+{
+	bool read = gives_page(type) && (flags & HK_DMSG_F_HAVE);
+	struct hk_tokens none = { 0 }, of;
 
 	switch ((enum hk_dmsg_type)type) {
 	case HK_DMSG_GET_S:
 	case HK_DMSG_GET_X:
-		return tokens_get(from, type == HK_DMSG_GET_X);
+		return tokens_get(from);
 	case HK_DMSG_FWD_S:
 	case HK_DMSG_FWD_X:
-		return tokens_get(req, false);
+		of = tokens_get(req);
+		none.data = read ? of.ack : of.data;
+		return none;
 	case HK_DMSG_DATA_S:
 	case HK_DMSG_DATA_X:
 	case HK_DMSG_GRANT_X:
 	case HK_DMSG_LOST:
-		return tokens_get(to, false);
+		of = tokens_get(to);
+		none.data = read ? of.ack : of.data;
+		return none;
 	case HK_DMSG_INV:
-		none.ack = tokens_get(req, true).ack;
+		none.ack = tokens_get(req).ack;
 		return none;
 	case HK_DMSG_ACK:
-		none.ack = tokens_get(to, true).ack;
+		none.ack = tokens_get(to).ack;
 		return none;
 	case HK_DMSG_DONE:
 	case HK_DMSG_NONE:
@@ -54,17 +78,48 @@ static inline struct hk_tokens tokens_msg(u8 type, u16 from, u16 to, u16 req)
 	return none;
 }
 
+/* Flags of its cell, of those of a message */
+static inline u8 tokens_cell(const struct hk_dmsg *m)
+{
+	u16 req = m->type == HK_DMSG_FWD_X ? m->req : __builtin_ctzll(m->to);
+
+	if (gives_page(m->type) && m->tokens.data == tokens_get(req).ack)
+		return m->flags | HK_DMSG_F_HAVE;
+	return m->flags;
+}
+
 /* The one receiver, or any of several: INV goes by @req */
 static inline bool tokens_right(const struct hk_dmsg *m)
 {
 	return m->to && tokens_equal(m->tokens,
 				     tokens_msg(m->type, m->from,
-						__builtin_ctzll(m->to), m->req));
+						__builtin_ctzll(m->to), m->req,
+						tokens_cell(m)));
 }
 
-/* Fill in or check what a node remembers of its own request and of a recall */
+/* Type of the recall for a reader that gets the page itself, where it is stored */
+#define RECALL_READ_X	HK_DMSG_NR
+
+static inline bool recall_read_x(const struct hk_page_ctx *ctx)
+{
+	return ctx->recall_type == RECALL_READ_X ||
+	       (ctx->recall_type == HK_DMSG_FWD_X &&
+		ctx->recall_token == tokens_get(ctx->recall_req).ack);
+}
+
+static inline u8 recall_stored(const struct hk_page_ctx *ctx)
+{
+	return recall_read_x(ctx) ? RECALL_READ_X : ctx->recall_type;
+}
+
+/*
+ * Fill in or check what a node remembers of its own request and of a recall, whose type
+ * may be as recall_stored() has it
+ */
 static inline void tokens_ctx(struct hk_page_ctx *ctx, u8 state, u16 self)
 {
+	bool read = recall_read_x(ctx);
+
 	ctx->tokens = (struct hk_tokens){ 0 };
 	switch ((enum hk_page_state)state) {
 	case HK_PG_INVALID_RD:
@@ -73,7 +128,7 @@ static inline void tokens_ctx(struct hk_page_ctx *ctx, u8 state, u16 self)
 	case HK_PG_OWNED_WR:
 	case HK_PG_SHARED_WR_TAKE:
 	case HK_PG_OWNED_WR_TAKE:
-		ctx->tokens = tokens_get(self, state != HK_PG_INVALID_RD);
+		ctx->tokens = tokens_get(self);
 		break;
 	case HK_PG_INVALID:
 	case HK_PG_SHARED:
@@ -87,10 +142,12 @@ static inline void tokens_ctx(struct hk_page_ctx *ctx, u8 state, u16 self)
 		break;
 	}
 	ctx->recall_token = 0;
-	if (ctx->recall_type == HK_DMSG_INV)
-		ctx->recall_token = tokens_get(ctx->recall_req, true).ack;
+	if (read)
+		ctx->recall_type = HK_DMSG_FWD_X;
+	if (read || ctx->recall_type == HK_DMSG_INV)
+		ctx->recall_token = tokens_get(ctx->recall_req).ack;
 	else if (ctx->recall_type)
-		ctx->recall_token = tokens_get(ctx->recall_req, false).data;
+		ctx->recall_token = tokens_get(ctx->recall_req).data;
 }
 
 static inline bool tokens_ctx_right(const struct hk_page_ctx *ctx, u8 state,
@@ -111,7 +168,7 @@ static inline void tokens_wait(struct hk_dir_wait *wait, u16 nodes)
 	for (node = 1; node <= nodes; node++)
 		wait->tokens[node] =
 			(wait->rd | wait->wr) & hk_node_bit(node) ?
-			tokens_get(node, wait->wr & hk_node_bit(node)) :
+			tokens_get(node) :
 			(struct hk_tokens){ 0 };
 }
 
@@ -124,7 +181,7 @@ static inline bool tokens_wait_right(const struct hk_dir_wait *wait, u16 nodes)
 		struct hk_tokens want = { 0 };
 
 		if ((wait->rd | wait->wr) & hk_node_bit(node))
-			want = tokens_get(node, wait->wr & hk_node_bit(node));
+			want = tokens_get(node);
 		right &= tokens_equal(wait->tokens[node], want);
 	}
 	return right;

@@ -105,7 +105,7 @@ static void pick_wish(struct happening *h, unsigned int mood)
 		h->kind = DO_DROP;
 }
 
-static bool step(const struct happening *h)
+static bool step(struct happening *h)
 {
 	const char *bad;
 	u64 waits;
@@ -118,6 +118,7 @@ static bool step(const struct happening *h)
 		if (nr > acks_most)
 			acks_most = nr;
 	}
+	h->migrates = rnd() & 1;
 	bad = world_apply(&w, h);
 	if (!bad)
 		bad = world_check(&w);

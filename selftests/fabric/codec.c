@@ -59,8 +59,11 @@ static const struct kind kinds[] = {
 	{ 5, 1, false, true, 16, 32768 },	/* ECHO_REPLY */
 	{ 6, 0, false, false, 200, 200 },	/* BYE */
 	{ 7, 0, false, false, 0, 0 },		/* SWITCH */
+	{ 8, 0, false, false, 32, 32 },		/* PATH */
+	{ 9, 0, false, false, 8, 8 },		/* ACK */
 	{ 16, 1, true, true, 40, 40 },		/* PAGE */
 	{ 17, 1, true, false, 16, 520 },	/* SPILL */
+	{ 18, 1, true, false, 20, 272 },	/* PAGE_GROUP */
 	{ 32, 0, true, false, 200, 200 },	/* VM_DEAD */
 	{ 33, 0, true, false, 0, 32768 },	/* VM_CONFIG */
 	{ 34, 0, true, false, 0, 32768 },	/* REPLICA_READY */
@@ -109,7 +112,7 @@ static struct hk_wire_hdr sound(const struct kind *k)
 static bool accepted(const struct hk_wire_hdr *hdr)
 {
 	const char *why = "untouched";
-	int ret = hk_wire_hdr_check(hdr, PEER, &why);
+	int ret = hk_wire_hdr_check(hdr, PEER, ~0u, &why);
 
 	CHECK(ret == 0 || ret == -EPROTO);
 	CHECK(ret ? why && *why && strcmp(why, "untouched") : !why);
@@ -120,7 +123,7 @@ static bool refused(const struct hk_wire_hdr *hdr, const char *reason)
 {
 	const char *why = NULL;
 
-	if (!hk_wire_hdr_check(hdr, PEER, &why) || !why)
+	if (!hk_wire_hdr_check(hdr, PEER, ~0u, &why) || !why)
 		return false;
 	if (strcmp(why, reason))
 		printf("# reason %s, expected %s\n", why, reason);
@@ -237,6 +240,34 @@ static void test_table(void)
 	CHECK(ARRAY_SIZE(defined) == NR_KINDS);
 	for (i = 0; i < ARRAY_SIZE(defined); i++)
 		CHECK(hk_wire_type(defined[i]) && kind_of(defined[i]));
+}
+
+/* What both ends must have offered for it */
+static __u32 feature_of(const struct kind *k)
+{
+	return k->type == 18 ? 1 : 0;
+}
+
+/* A type of a feature that both ends have not offered is as good as unknown */
+static void test_features(void)
+{
+	const char *why;
+	struct hk_wire_hdr hdr;
+	size_t i;
+	int bit;
+
+	for (i = 0; i < NR_KINDS; i++) {
+		hdr = sound(&kinds[i]);
+		for (bit = 0; bit < 32; bit++) {
+			bool have = !(feature_of(&kinds[i]) & ~(1u << bit));
+
+			CHECK(!hk_wire_hdr_check(&hdr, PEER, 1u << bit, &why) == have);
+			CHECK(have ? !why : !strcmp(why,
+			      "message type of a feature that was not agreed on"));
+		}
+		CHECK(!hk_wire_hdr_check(&hdr, PEER, 0, &why) ==
+		      !feature_of(&kinds[i]));
+	}
 }
 
 static void test_from(void)
@@ -357,8 +388,16 @@ static void test_hello(void)
 	CHECK(!hk_wire_hello_check(&hello, PEER, cluster, &why) && !why);
 	hello.version_min = 0;
 	hello.version_max = 255;
+	CHECK(!hk_wire_hello_features(&hello));
 	hello.features = ~0u;
 	CHECK(!hk_wire_hello_check(&hello, PEER, cluster, &why) && !why);
+	CHECK(hk_wire_hello_features(&hello) == 3);
+	hello.features = htole32(1);
+	CHECK(hk_wire_hello_features(&hello) == 1);
+	/* what is not known here is not used */
+	hello.features = htole32(~3u);
+	CHECK(!hk_wire_hello_check(&hello, PEER, cluster, &why) && !why);
+	CHECK(!hk_wire_hello_features(&hello));
 
 	hello.version_min = HK_WIRE_VERSION + 1;
 	CHECK(hk_wire_hello_check(&hello, PEER, cluster, &why) == -EPROTO);
@@ -380,6 +419,48 @@ static void test_hello(void)
 		CHECK(!strcmp(why, "HELLO of another cluster"));
 		hello.cluster[i] ^= 0x10;
 	}
+}
+
+static void test_path(void)
+{
+	static const __u8 cluster[16] = "sixteen bytes..";
+	struct hk_wire_path path = {
+		.node = htole16(PEER),
+		.path = HK_PATH_MAX - 1,
+		.cookie = htole64(1ull << 63),
+	};
+	const char *why;
+	unsigned int i;
+
+	memcpy(path.cluster, cluster, sizeof(cluster));
+	CHECK(!hk_wire_path_check(&path, PEER, cluster, &why) && !why);
+
+	path.node = htole16(PEER + 1);
+	CHECK(hk_wire_path_check(&path, PEER, cluster, &why) == -EPROTO);
+	CHECK(!strcmp(why, "PATH of another node"));
+	path.node = htole16(PEER);
+
+	for (i = 0; i < 16; i++) {
+		path.cluster[i] ^= 0x10;
+		CHECK(hk_wire_path_check(&path, PEER, cluster, &why));
+		CHECK(!strcmp(why, "PATH of another cluster"));
+		path.cluster[i] ^= 0x10;
+	}
+	for (i = HK_PATH_MAX; i < 256; i++) {
+		path.path = i;
+		CHECK(hk_wire_path_check(&path, PEER, cluster, &why) == -EPROTO);
+		CHECK(!strcmp(why, "PATH with a number too high"));
+	}
+	path.path = 0;
+	for (i = 0; i < sizeof(path.reserved); i++) {
+		path.reserved[i] = 1;
+		CHECK(hk_wire_path_check(&path, PEER, cluster, &why) == -EPROTO);
+		CHECK(!strcmp(why, "PATH with a reserved field"));
+		path.reserved[i] = 0;
+	}
+	path.cookie = 0;
+	CHECK(hk_wire_path_check(&path, PEER, cluster, &why) == -EPROTO);
+	CHECK(!strcmp(why, "PATH without a cookie"));
 }
 
 static void test_echo(void)
@@ -552,13 +633,14 @@ static void test_interval(void)
 
 int main(void)
 {
-	printf("TAP version 13\n1..20\n");
+	printf("TAP version 13\n1..22\n");
 	run("sound headers of every type are accepted", test_sound);
 	run("short and long bodies are refused", test_length);
 	run("wrong magic is refused", test_magic);
 	run("wrong version is refused", test_version);
 	run("unknown types are refused", test_type);
 	run("every type of msg.h has its row", test_table);
+	run("types of features that were not agreed on are refused", test_features);
 	run("another sender is refused", test_from);
 	run("wrong lane is refused", test_lane);
 	run("unknown flags and misplaced pages are refused", test_flags);
@@ -566,6 +648,7 @@ int main(void)
 	run("VM must be given where it belongs, and only there", test_vm);
 	run("noise is accepted exactly when it is sound", test_fuzz);
 	run("HELLO", test_hello);
+	run("PATH: node, cluster, number, cookie", test_path);
 	run("ECHO", test_echo);
 	run("text of a peer is fit for a log", test_text);
 	run("clock error stays within its bound", test_clock);

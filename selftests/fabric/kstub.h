@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * As much of the kernel and of the verbs as fabric/rdma_tx.c and rdma_rx.c need, for
- * user space; included before everything else
+ * As much of the kernel and of the verbs as fabric/rdma_tx.c, rdma_rx.c and retain.c
+ * need, for user space; included before everything else
  *
  * Threads hold one lock, the machine, but where they wait and now and then after a spin
  * lock: so that each interleaving at these places may happen.
@@ -38,6 +38,8 @@ typedef unsigned int gfp_t;
 #define le16_to_cpu(x)		le16toh(x)
 #define cpu_to_le32(x)		htole32(x)
 #define le32_to_cpu(x)		le32toh(x)
+#define le64_to_cpu(x)		le64toh(x)
+#define U64_MAX			UINT64_MAX
 #define READ_ONCE(x)		(*(volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile typeof(x) *)&(x) = (v))
 #define smp_load_acquire(p)	READ_ONCE(*(p))

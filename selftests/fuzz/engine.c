@@ -3,7 +3,9 @@
  * The page protocol against a member that keeps no rule: three nodes run the engine
  * as it ships, the fourth says whatever the input says, whenever it says so
  *
- * What it says goes through page_msg_check() of the module first. Every step ends
+ * What it says, message by message or in groups, goes through hk_page_msg_check() and
+ * hk_page_group_check() of the module first. Requests of honest nodes may leave late, as
+ * if others went with them in a group. Every step ends
  * with a look at what Documentation/protocol.rst, "A faulty peer", promises. The
  * caller's duties (C1 to C5) are done here; selftests/explore does the same for
  * nodes that keep the rules, but knows two values only and no page that is lost.
@@ -12,13 +14,15 @@
  * the module ends it, is the same as one in which the peer falls silent, and links
  * stay open here.
  */
+#include <endian.h>
 #include "../../dsm/directory.h"
+#include "../../dsm/group.h"
+#include "../../dsm/page.h"
 #include "input.h"
-#include "page_msg.h"
 
 #define NODES		4
 #define FAULTY		4
-#define PAGES		4	/* homes 1 to 4, in this order */
+#define PAGES		6	/* see @homes */
 #define QUEUE		16
 #define QUEUE_FULL	8	/* the faulty node waits until there is room */
 #define TOLD		64	/* tokens that the faulty node remembers */
@@ -91,15 +95,15 @@ static unsigned int told_nr;
 /* Entries of a visit's queue that are used up; only an empty one starts anew */
 static unsigned int visit_tail;
 
+/* two pages where it takes two for a group: of an honest home, and of the faulty one */
+static const struct hk_homes homes = {
+	.nr = NODES,
+	.range = { { 0, 1 }, { 2, 2 }, { 3, 3 }, { 4, FAULTY } },
+};
+
 static u16 home_of(u64 gfn)
 {
-	return 1 + gfn % NODES;
-}
-
-static u16 hk_vm_home(const struct hk_vm *vm, u64 gfn)
-{
-	(void)vm;
-	return home_of(gfn);
+	return hk_home_of(&homes, gfn);
 }
 
 static bool mapped_w(u8 state)
@@ -174,8 +178,19 @@ static u32 token_of(u8 gfn, u16 req, bool ack, u8 how)
 	return TOKEN_FAULTY;
 }
 
+static struct hk_page_facts facts_of(u16 self)
+{
+	return (struct hk_page_facts){
+		.ram_pages = PAGES,
+		.members = (hk_node_bit(NODES) << 1) - 2,
+		.homes = &homes,
+		.self = self,
+	};
+}
+
 static void send_out(u8 gfn, u16 self, const struct hk_out *out)
 {
+	struct hk_page_facts facts;
 	unsigned int i;
 	u16 to;
 
@@ -202,6 +217,9 @@ static void send_out(u8 gfn, u16 self, const struct hk_out *out)
 			if (!(m->to & hk_node_bit(to)))
 				continue;
 			must(*len < QUEUE, "a queue grows without bound");
+			facts = facts_of(to);
+			must(to == self || !hk_dmsg_check(&facts, m),
+			     "an honest node would be blamed for a message");
 			must(to != self || visit_tail++ < VISIT_QUEUE,
 			     "more to itself than a visit has room for");
 			pages[gfn].q[self][to][(*len)++] = l;
@@ -214,6 +232,8 @@ static int page_event(u8 gfn, u16 self, enum hk_page_event ev,
 {
 	const struct hk_page_where where = {
 		.gfn = gfn, .self = self, .home = home_of(gfn),
+		/* whom the page itself will do, and who wants a copy */
+		.read_x = tokens & 1,
 		.tokens = { 2 * tokens + 2, 2 * tokens + 3 },
 	};
 	struct copy *c = &pages[gfn].copy[self];
@@ -287,13 +307,18 @@ static int dispatch(u8 gfn, u16 to, const struct letter *l)
 			page_event(gfn, to, ev, l);
 }
 
-static struct letter take_letter(u8 gfn, u16 from, u16 to)
+/* The first one, or one behind requests that may wait in a group */
+static struct letter take_letter(u8 gfn, u16 from, u16 to, u8 nth)
 {
-	u8 *len = &pages[gfn].qlen[from][to];
+	u8 *len = &pages[gfn].qlen[from][to], i;
 	struct letter *q = pages[gfn].q[from][to];
-	struct letter l = q[0];
+	struct letter l;
 
-	memmove(q, q + 1, --*len * sizeof(*q));
+	for (i = 0; i < nth && i + 1 < *len && from != to; i++)
+		if (!hk_page_group_may(&q[i].m))
+			break;
+	l = q[i];
+	memmove(q + i, q + i + 1, (--*len - i) * sizeof(*q));
 	memset(q + *len, 0, sizeof(*q));
 	return l;
 }
@@ -302,7 +327,7 @@ static struct letter take_letter(u8 gfn, u16 from, u16 to)
 static void drain(u8 gfn, u16 self)
 {
 	while (pages[gfn].qlen[self][self] && !pages[gfn].over) {
-		struct letter l = take_letter(gfn, self, self);
+		struct letter l = take_letter(gfn, self, self, 0);
 
 		if (!pages[gfn].qlen[self][self])
 			visit_tail = 0;
@@ -333,6 +358,7 @@ static void honest(struct input *in, u8 op, u8 gfn, u16 self)
 {
 	struct copy *c = &pages[gfn].copy[self];
 	u16 from;
+	u8 nth;
 
 	switch (op) {
 	case 0:
@@ -359,9 +385,11 @@ static void honest(struct input *in, u8 op, u8 gfn, u16 self)
 			local_event(gfn, self, HK_EV_DOWNGRADED);
 		break;
 	case 5:
-		from = 1 + input_u8(in) % (NODES - 1);
+		from = input_u8(in);
+		nth = from >> 6;
+		from = 1 + from % (NODES - 1);
 		if (pages[gfn].qlen[from][self]) {
-			struct letter l = take_letter(gfn, from, self);
+			struct letter l = take_letter(gfn, from, self, nth);
 
 			if (dispatch(gfn, self, &l))
 				stop_guest(gfn);
@@ -397,45 +425,28 @@ static struct hk_wire_page_msg wire_of(struct input *in, u16 to)
 		b.ack_token = htole32(token_of(gfn % PAGES, to, true, token));
 	else if (b.dtype != HK_DMSG_DONE)
 		b.data_token = htole32(token_of(gfn % PAGES, to, false, token));
-	if (b.dtype == HK_DMSG_GET_X)
+	if (b.dtype == HK_DMSG_GET_X || (b.dtype == HK_DMSG_GET_S && !(how & 2)))
 		b.ack_token = b.data_token;
 	if (how & 16 && how & 128)
 		b.ack_token = htole32(input_u8(in));
 	return b;
 }
 
+static void check(u8 gfn);
+
 /* Return: the page it was about, or PAGES when nobody takes notice */
-static u8 faulty(struct input *in, u16 to)
+static u8 faulty_letter(struct letter *l, u16 to)
 {
 	static struct page before;
-	const struct hk_wire_page_msg body = wire_of(in, to);
-	struct hk_node node = { .id = to };
-	struct hk_vm vm = {
-		.node = &node, .ram_pages = PAGES,
-		.members = (hk_node_bit(NODES) << 1) - 2,
-	};
-	struct hk_mem mem = { .vm = &vm };
-	struct hk_msg *msg = malloc(sizeof(*msg) + sizeof(body));
-	struct letter l = { 0 };
 	struct page *p;
-	const char *no;
 	u16 n, k;
 	u8 gfn;
 	int ev;
 
-	must(msg, "no memory");
-	memset(&msg->hdr, 0, sizeof(msg->hdr));
-	msg->hdr.len = htole32(sizeof(body));
-	msg->page = body.content == HK_CONTENT_PAGE ? &before : NULL;
-	memcpy(msg->body, &body, sizeof(body));
-	no = page_msg_check(&mem, FAULTY, msg, &l.m);
-	free(msg);
-	if (no)
-		return PAGES;
-	must(l.m.gfn < PAGES && l.m.from == FAULTY && l.m.req < HK_MAX_NODES,
-	     "page_msg_check() let nonsense pass");
+	must(l->m.gfn < PAGES && l->m.from == FAULTY && l->m.req < HK_MAX_NODES,
+	     "the check let nonsense pass");
 
-	gfn = l.m.gfn;
+	gfn = l->m.gfn;
 	p = &pages[gfn];
 	if (p->over)
 		return PAGES;
@@ -443,22 +454,79 @@ static u8 faulty(struct input *in, u16 to)
 		for (k = 1; k < NODES; k++)
 			if (pages[gfn].qlen[n][k] >= QUEUE_FULL)
 				return PAGES;
-	l.value = VALUE_FAULTY | ++values;
-	ev = hk_page_event_of(l.m.type);
+	l->value = VALUE_FAULTY | ++values;
+	ev = hk_page_event_of(l->m.type);
 
-	if (l.m.type == HK_DMSG_DONE && p->dir.busy == FAULTY)
+	if (l->m.type == HK_DMSG_DONE && p->dir.busy == FAULTY)
 		p->hasty = true;
 
 	before = *p;
-	if (dispatch(gfn, to, &l)) {
+	if (dispatch(gfn, to, l)) {
 		must(!memcmp(&before, p, sizeof(before)), "a refusal left a trace");
 		return gfn;
 	}
-	must(ev < 0 || home_of(gfn) == FAULTY || l.m.type == HK_DMSG_DATA_S ||
-	     l.m.type == HK_DMSG_DATA_X || l.m.type == HK_DMSG_ACK,
+	must(ev < 0 || home_of(gfn) == FAULTY || l->m.type == HK_DMSG_DATA_S ||
+	     l->m.type == HK_DMSG_DATA_X || l->m.type == HK_DMSG_ACK,
 	     "a message of home was taken from another node");
 	drain(gfn, to);
 	return gfn;
+}
+
+static u8 faulty(struct input *in, u16 to)
+{
+	const struct hk_wire_page_msg body = wire_of(in, to);
+	const struct hk_page_facts facts = facts_of(to);
+	struct letter l = { 0 };
+
+	if (hk_page_msg_check(&facts, FAULTY, &body, sizeof(body),
+			      body.content == HK_CONTENT_PAGE, &l.m))
+		return PAGES;
+	return faulty_letter(&l, to);
+}
+
+/* Several pages at once; mostly of the right length */
+static void faulty_group(struct input *in, u16 to)
+{
+	u8 how = input_u8(in), gfn = input_u8(in), map;
+	const struct hk_page_facts facts = facts_of(to);
+	struct hk_wire_page_group *body;
+	struct letter l = { 0 };
+	u32 tokens, i, at = 0;
+	u8 dtype;
+
+	dtype = how & 1 ? input_u8(in) : HK_DMSG_GET_S + (how >> 1) % 4;
+	/* what passes the check: pages that have the same home */
+	gfn = how & 8 ? gfn : gfn & 1 ? 0 : 4;
+	map = how & 8 ? input_u8(in) : 3;
+	tokens = __builtin_popcount(map) << (dtype == HK_DMSG_GET_X);
+	if (how & 16)
+		tokens = input_u8(in) % 4;
+	/* just as long, so that who reads beyond it is found */
+	body = malloc(sizeof(*body) + tokens * sizeof(body->token[0]));
+	must(body, "no memory");
+	*body = (struct hk_wire_page_group){
+		.gfn = htole64(gfn),
+		.map = htole32(map),
+		.req = htole16(dtype == HK_DMSG_FWD_S || dtype == HK_DMSG_FWD_X ||
+			       how & 32 ? 1 + input_u8(in) % NODES : 0),
+		.dtype = dtype,
+		.reserved = how & 64 ? input_u8(in) : 0,
+	};
+	for (i = 0; i < tokens; i++)
+		body->token[i] = htole32(token_of(gfn % PAGES, to, false,
+						  how & 128 ? input_u8(in) : 0));
+	if (!hk_page_group_check(&facts, FAULTY, body,
+				 sizeof(*body) + tokens * sizeof(body->token[0]),
+				 &l.m)) {
+		while (hk_page_group_next(&facts, FAULTY, body, &at, &l.m)) {
+			u8 about = faulty_letter(&l, to);
+
+			if (about == PAGES)
+				break;
+			check(about);
+		}
+	}
+	free(body);
 }
 
 static bool quiet(u8 gfn)
@@ -553,18 +621,23 @@ static void check(u8 gfn)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
+	u8 gfn;
 
 	memset(pages, 0, sizeof(pages));
-	pages[FAULTY - 1].theirs = true;
+	for (gfn = 0; gfn < PAGES; gfn++)
+		pages[gfn].theirs = home_of(gfn) == FAULTY;
 	values = 0;
 	tokens = 0;
 	told_nr = 0;
 	while (in.left) {
-		u8 what = input_u8(&in), op = what & 7, gfn = what >> 3 & 3;
-		u16 self = 1 + (what >> 5) % (NODES - 1);
+		u8 what = input_u8(&in), op = what & 7;
+		u16 self = 1 + (what >> 6) % (NODES - 1);
 
-		if (op >= 6)
+		gfn = (what >> 3 & 7) % PAGES;
+		if (op == 6)
 			gfn = faulty(&in, self);
+		else if (op == 7)
+			faulty_group(&in, self);
 		else if (!pages[gfn].over)
 			honest(&in, op, gfn, self);
 		if (gfn < PAGES)

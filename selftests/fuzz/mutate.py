@@ -34,28 +34,39 @@ MUTATIONS = [
     ('wire', 'control characters in a reason',
      [('migrate/state.c', "if (*c < ' ' || *c > '~')", 'if (0)')]),
     ('wire', 'page beyond the end of RAM',
-     [('kmod/mem.c', 'if (m->gfn >= vm->ram_pages)', 'if (0)')]),
+     [('dsm/wire.c', 'if (m->gfn >= facts->ram_pages)', 'if (0)')]),
+    ('wire', 'length of a group not compared',
+     [('dsm/group.c', 'if (len != sizeof(*body) +', 'if (0 && len != sizeof(*body) +')]),
+    ('wire', 'first page of a group checked only',
+     [('dsm/group.c', '	while (hk_page_group_next(facts, peer, body, &at, m)) {',
+       '	if (hk_page_group_next(facts, peer, body, &at, m)) {')]),
+    ('wire', 'group from a peer that has not offered it',
+     [('fabric/msg.c', 'if (t->feature & ~features)', 'if (0)')]),
 
+    ('engine', 'recalls in a group taken from any node',
+     [('dsm/group.c', 'why = hk_dmsg_check(facts, m);',
+       'why = m->gfn < facts->ram_pages && m->req < HK_MAX_NODES ? NULL : "no";'),
+      ('dsm/page.c', 'return from_home && node_valid(msg->req) &&',
+       'return node_valid(msg->req) &&')]),
     ('engine', 'recalls taken from any node',
-     [('kmod/mem.c', '''		if (home != peer)
-			return "sender is not home";
-		if (m->req == HK_NODE_NONE)''', '		if (m->req == HK_NODE_NONE)'),
+     [('dsm/wire.c', 'RULE(PEER, MEMBER, DATA | ACKS, 0)',
+       'RULE(NONE, MEMBER, DATA | ACKS, 0)'),
+      ('dsm/wire.c', 'RULE(PEER, MEMBER, ACK, 0)', 'RULE(NONE, MEMBER, ACK, 0)'),
       ('dsm/page.c', 'return from_home && node_valid(msg->req) &&',
        'return node_valid(msg->req) &&')]),
     ('engine', 'grants taken from any node',
-     [('kmod/mem.c', '''	case HK_DMSG_GRANT_X:
-		if (home != peer)
-			return "sender is not home";''', '	case HK_DMSG_GRANT_X:'),
+     [('dsm/wire.c', 'RULE(PEER, NONE, DATA | ACKS, HAVE | NO_DONE)',
+       'RULE(NONE, NONE, DATA | ACKS, HAVE | NO_DONE)'),
       ('dsm/page.c', 'return from_home && acks_valid(msg->acks, w->self);',
        'return acks_valid(msg->acks, w->self);'),
       ('dsm/page.c', '''	case HK_EV_GRANT_X:
 	case HK_EV_LOST:
-		return msg->tokens.data''', '''	case HK_EV_GRANT_X:
+		return data &&''', '''	case HK_EV_GRANT_X:
 		return true;
 	case HK_EV_LOST:
-		return msg->tokens.data''')]),
+		return data &&''')]),
     ('engine', 'DONE taken in the name of others',
-     [('kmod/mem.c', 'if (m->req != peer || m->acks)', 'if (m->acks)'),
+     [('dsm/wire.c', 'if (m->req != peer)', 'if (0)'),
       ('dsm/directory.c', 'if (msg->from != msg->req && msg->from != self)',
        'if (0)')]),
     ('engine', 'DONE taken from a node that did not ask',
@@ -64,14 +75,14 @@ MUTATIONS = [
      [('dsm/page.c', 'if (ctx->replied || hk_nodes_any(ctx->acks & ~msg->acks))',
        'if (hk_nodes_any(ctx->acks & ~msg->acks))')]),
     ('engine', 'data taken from a node that was not asked',
-     [('dsm/page.c', 'return msg->tokens.data == ctx->tokens.data;',
+     [('dsm/page.c', 'return data && msg->tokens.data == data;',
        'return true;')]),
     ('engine', 'ACK taken from a node that was not asked',
      [('dsm/page.c', 'return msg->tokens.ack == ctx->tokens.ack;',
        'return true;')]),
     ('engine', 'sharer known to have been asked, data taken from it',
-     [('dsm/page.c', 'return msg->tokens.data == ctx->tokens.data;',
-       'return msg->tokens.data == ctx->tokens.data ||\n'
+     [('dsm/page.c', 'return data && msg->tokens.data == data;',
+       'return msg->tokens.data == data ||\n'
        '		       msg->tokens.data == ctx->tokens.ack;')]),
     ('engine', 'one token for all requests of a node',
      [('dsm/page.c', '	m->tokens.data = w->tokens.data;',
@@ -116,7 +127,7 @@ MUTATIONS = [
 
 def copy_sources(to):
     shutil.rmtree(to, ignore_errors=True)
-    for d in ('dsm', 'fabric', 'migrate', 'uapi', 'user', 'kmod'):
+    for d in ('dsm', 'fabric', 'migrate', 'uapi', 'user'):
         shutil.copytree(os.path.join(TOP, d), os.path.join(to, d))
 
 

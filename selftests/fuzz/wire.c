@@ -7,25 +7,44 @@
  * then used to the last byte the way its receiver uses it, in memory that is exactly
  * as long as the message, and must be within the bounds that the receiver counts on.
  */
+#include <endian.h>
 #include <linux/kvm.h>
+#include "../../dsm/group.h"
 #include "../../migrate/pending.h"
 #include "../../migrate/state.h"
 #include "../../uapi/hyperkernel.h"
 #include "input.h"
-#include "page_msg.h"
+
+#define le16_to_cpu	le16toh
+#define le32_to_cpu	le32toh
 
 #define SELF		1
 #define PEER		2
 #define NR_VCPUS	4
 #define RAM_PAGES	1024
 
-static const __u8 cluster[16] = "0123456789abcdef";
+struct hk_msg {
+	void *page;
+	struct hk_wire_hdr hdr;
+	u8 body[];
+};
 
-static u16 hk_vm_home(const struct hk_vm *vm, u64 gfn)
-{
-	must(gfn < vm->ram_pages, "home of a page that is not");
-	return 1 + gfn % 3;
-}
+/* three nodes, and the highest that can be */
+static const struct hk_homes homes = {
+	.nr = 4,
+	.range = {
+		{ 0, SELF }, { 256, PEER }, { 512, 3 }, { 768, HK_MAX_NODES - 1 },
+	},
+};
+
+static const struct hk_page_facts facts = {
+	.ram_pages = RAM_PAGES,
+	.members = 0xe | hk_node_bit(HK_MAX_NODES - 1),
+	.homes = &homes,
+	.self = SELF,
+};
+
+static const __u8 cluster[16] = "0123456789abcdef";
 
 /* Every byte is there */
 static void use(const void *p, size_t len)
@@ -49,28 +68,18 @@ static void use_text(const struct hk_wire_text *text)
 		must(out[i] >= ' ' && out[i] <= '~', "text not fit for a log");
 }
 
-static void use_page(const struct hk_msg *msg)
+/* What the engine gets */
+static void use_dmsg(const struct hk_dmsg *msg)
 {
-	struct hk_node node = { .id = SELF };
-	struct hk_vm vm = {
-		.node = &node, .ram_pages = RAM_PAGES,
-		/* three nodes, and the highest that can be */
-		.members = 0xe | hk_node_bit(HK_MAX_NODES - 1),
-	};
-	struct hk_mem mem = { .vm = &vm };
-	struct hk_dmsg m = { 0 };
+	const struct hk_dmsg m = *msg;
 	u16 home;
 
-	if (page_msg_check(&mem, PEER, msg, &m))
-		return;
-	home = hk_vm_home(&vm, m.gfn);
 	must(m.gfn < RAM_PAGES && m.from == PEER &&
 	     m.to == hk_node_bit(SELF), "page message in another's name");
+	home = hk_home_of(&homes, m.gfn);
 	must(m.req == HK_NODE_NONE || m.req < HK_MAX_NODES, "no such requester");
-	must(!(m.acks & ~vm.members), "ACK of a node that is not a member");
+	must(!(m.acks & ~facts.members), "ACK of a node that is not a member");
 	must(!(m.flags & ~(HK_DMSG_F_HAVE | HK_DMSG_F_NO_DONE)), "flag");
-	must(!msg->page == (m.type != HK_DMSG_DATA_S && m.type != HK_DMSG_DATA_X) ||
-	     !msg->page, "a page that nobody takes");
 	switch (m.type) {
 	case HK_DMSG_GET_S:
 	case HK_DMSG_GET_X:
@@ -91,6 +100,42 @@ static void use_page(const struct hk_msg *msg)
 	default:
 		must(0, "no such type");
 	}
+}
+
+static void use_page(const struct hk_msg *msg)
+{
+	struct hk_dmsg m;
+
+	if (hk_page_msg_check(&facts, PEER, (const void *)msg->body,
+			      le32_to_cpu(msg->hdr.len), msg->page, &m))
+		return;
+	must(!msg->page || m.type == HK_DMSG_DATA_S || m.type == HK_DMSG_DATA_X,
+	     "a page that nobody takes");
+	use_dmsg(&m);
+}
+
+static void use_group(const struct hk_msg *msg)
+{
+	const struct hk_wire_page_group *body = (const void *)msg->body;
+	u32 len = le32_to_cpu(msg->hdr.len), at = 0, nr = 0;
+	u64 last = 0;
+	struct hk_dmsg m;
+	const char *why = hk_page_group_check(&facts, PEER, body, len, &m);
+
+	if (why) {
+		use(why, strlen(why));
+		return;
+	}
+	must(!msg->page, "a page that nobody takes");
+	while (hk_page_group_next(&facts, PEER, body, &at, &m)) {
+		use_dmsg(&m);
+		must(m.gfn >= le64toh(body->gfn) && (!nr || m.gfn > last),
+		     "pages of a group in disorder");
+		must(hk_page_group_may(&m), "a message that is not for a group");
+		last = m.gfn;
+		nr++;
+	}
+	must(nr >= 1 && nr <= HK_PAGE_GROUP_MAX, "so many pages in a group");
 }
 
 static void use_config(const struct hk_wire_config *c, u32 len)
@@ -229,6 +274,9 @@ static void use_vcpu_msg(u8 type, const void *body, u32 len)
 	}
 }
 
+/* What both ends have offered on this link */
+static u32 features;
+
 /* Return: the link goes on */
 static bool dispatch(const struct hk_msg *msg, bool *hello)
 {
@@ -241,6 +289,8 @@ static bool dispatch(const struct hk_msg *msg, bool *hello)
 	*hello = true;
 	switch (type) {
 	case HK_MSG_HELLO:
+		features = hk_wire_hello_features(body);
+		must(!(features & ~HK_WIRE_FEATURES), "feature that is not known");
 		return !hk_wire_hello_check(body, PEER, cluster, &why);
 	case HK_MSG_PING:
 	case HK_MSG_PONG:
@@ -263,8 +313,21 @@ static bool dispatch(const struct hk_msg *msg, bool *hello)
 	case HK_MSG_SWITCH:
 		must(!msg->hdr.len, "SWITCH with a body");
 		break;
+	case HK_MSG_PATH:
+		if (hk_wire_path_check(body, PEER, cluster, &why))
+			return false;
+		must(((const struct hk_wire_path *)body)->path < HK_PATH_MAX &&
+		     ((const struct hk_wire_path *)body)->cookie,
+		     "path that cannot be");
+		break;
+	case HK_MSG_ACK:
+		use(body, sizeof(struct hk_wire_ack));
+		break;
 	case HK_MSG_PAGE:
 		use_page(msg);
+		break;
+	case HK_MSG_PAGE_GROUP:
+		use_group(msg);
 		break;
 	case HK_MSG_SPILL:
 		use(body, sizeof(struct hk_wire_spill) + sizeof(__le64));
@@ -286,6 +349,7 @@ static void check_header(const struct hk_wire_hdr *hdr)
 	must(!(hdr->flags & ~HK_WIRE_F_PAGE), "flag");
 	must(!(hdr->flags & HK_WIRE_F_PAGE) || t->flags & HK_TYPE_F_PAGE, "page");
 	must(!hdr->vm == !(t->flags & HK_TYPE_F_VM), "vm");
+	must(!(t->feature & ~features), "feature that was not agreed on");
 }
 
 /*
@@ -316,15 +380,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	u8 how;
 	u32 len;
 
+	features = 0;
 	for (;;) {
 		how = input_u8(&in);
 		if (how & 1)
 			hello = true;
+		if (how & 4)
+			features = HK_WIRE_FEATURES;
 		if (input_bytes(&in, &hdr, sizeof(hdr)) < sizeof(hdr))
 			return 0;
 		if (!(how & 2))
 			fill_header(&hdr, seq);
-		if (hk_wire_hdr_check(&hdr, PEER, &why)) {
+		if (hk_wire_hdr_check(&hdr, PEER, features, &why)) {
 			use(why, strlen(why));
 			return 0;
 		}

@@ -2,11 +2,11 @@
 /*
  * Memory-order litmus tests between CPUs
  *
- * usage: tso ROUNDS
+ * usage: tso ROUNDS [LANES]
  * SB, MP, LB, IRIW, WRC, 2+2W and locked increments, with the variables on pages
  * of their own and on one page, between all CPUs by turns. Threads meet at the
- * start of a round only, and then go through LANES pairs of variables, each at its
- * own pace, so that pages move in the middle of it. What a thread has read goes to a
+ * start of a round only, and then go through LANES pairs of variables (32), each at
+ * its own pace, so that pages move in the middle of it. What a thread has read goes to a
  * page of its own. x86-TSO forbids the outcomes counted, but for plain SB, which only
  * proves that the test can see reordering; SB with MFENCE is forbidden. Prints
  * "TSO ok …" or "TSO bad …" with the shapes that failed.
@@ -29,6 +29,7 @@
 
 static volatile uint32_t *xs, *ys, *counter;
 static int rounds;
+static int lanes = LANES;
 static int cpus;
 /* a barrier of its own page that spins without system calls */
 static volatile uint32_t *arrived, *generation;
@@ -169,7 +170,7 @@ static int forbidden(enum shape s, int n, int round, int lane)
 	case W22:
 		return xs[lane * STRIDE] == 1 && ys[lane * STRIDE] == 1;
 	case INC:
-		return *counter != (uint32_t)n * LANES * (round + 1);
+		return *counter != (uint32_t)n * lanes * (round + 1);
 	case NR:
 		break;
 	}
@@ -205,12 +206,12 @@ static void *worker(void *arg)
 	sched_setaffinity(0, sizeof(set), &set);
 	for (i = 0; i < rounds; i++) {
 		meet(job->n);
-		for (lane = 0; lane < LANES; lane++)
+		for (lane = 0; lane < lanes; lane++)
 			act(shape, job->me, lane);
 		meet(job->n);
 		if (job->me)
 			continue;
-		for (lane = 0; lane < LANES; lane++)
+		for (lane = 0; lane < lanes; lane++)
 			seen[shape] += forbidden(shape, job->n, i, lane);
 		clear();
 	}
@@ -244,6 +245,12 @@ int main(int argc, char **argv)
 	int s, one_page, first, bad = 0;
 
 	rounds = argc > 1 ? atoi(argv[1]) : 200;
+	if (argc > 2)
+		lanes = atoi(argv[2]);
+	if (lanes < 1 || lanes > LANES) {
+		fprintf(stderr, "tso: 1 to %d lanes\n", LANES);
+		return 2;
+	}
 	cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	if (ram == MAP_FAILED)
 		return 1;
@@ -265,7 +272,7 @@ int main(int argc, char **argv)
 			       seen[s]);
 			bad = 1;
 		}
-	printf("TSO %s rounds=%d cpus=%d reordered_sb=%lu\n", bad ? "bad" : "ok",
-	       rounds, cpus, seen[SB]);
+	printf("TSO %s rounds=%d lanes=%d cpus=%d reordered_sb=%lu\n", bad ? "bad" : "ok",
+	       rounds, lanes, cpus, seen[SB]);
 	return bad;
 }

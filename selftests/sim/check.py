@@ -120,11 +120,37 @@ def tests():
     result(on['requests']['upgrade'] or not off['requests']['upgrade'] or
            on['messages'] >= off['messages'],
            'first touch is granted to write: no second request')
-    base = '--workload migratory --nodes 16 --faults 10000'
+    base = '--workload migratory --nodes 16 --faults 10000 --no-migratory'
     on, off = sim(base), sim(base + ' --no-upgrade')
     result(wrong(off) or off['types']['DATA_S'] + off['types']['DATA_X'] <=
            on['types']['DATA_S'] + on['types']['DATA_X'],
            'an upgrade carries no data')
+    def cost(base, what):
+        on, off = sim(base), sim(base + ' --no-migratory')
+        if wrong(on) or wrong(off) or off['read_exclusive']:
+            raise RuntimeError('%s: %s' % (base, wrong(on) or wrong(off)))
+        return (on[what] * off['accesses'] / on['accesses'] / off[what],
+                on['read_exclusive'])
+
+    base = '--workload migratory --pages 4 --nodes %d --faults 40000'
+    why = None
+    for nodes in (2, 4, 63):
+        was, exclusive = cost(base % nodes, 'messages')
+        if was > .8 or exclusive < 5000:
+            why = '%d nodes: %.3f, %d reads' % (nodes, was, exclusive)
+    result(why, 'pages that migrate: reads are granted exclusive, a fifth fewer messages')
+    # with two nodes there is no third one to show that the page is read by many
+    why = None
+    for w in ('uniform', 'read-mostly', 'producer-consumer', 'false-sharing', 'skewed'):
+        for nodes in (2, 3, 8):
+            for more in ('', ' --pages 1', ' --write 5', ' --threads 3', ' --hold 0'):
+                base = ('--workload %s --nodes %d --faults 40000 --accesses 600000%s' %
+                        (w, nodes, more))
+                for what, most in (('messages', 1.03), ('bytes', 1.05)):
+                    was = cost(base, what)[0]
+                    if was > most:
+                        why = '%s: %s %.3f' % (base, what, was)
+    result(why, 'pages that do not migrate: that costs next to nothing')
     base = '--workload read-mostly --nodes 63 --accesses 200000'
     on, off = sim(base), sim(base + ' --serial')
     result(wrong(off) or off['latency_upgrade_ns']['p50'] <
@@ -143,6 +169,11 @@ def tests():
     on, off = sim(base + ' --prefetch 32'), sim(base)
     result(wrong(on) or not on['prefetched'] or on['faults'] * 3 > off['faults'],
            'prefetch: fewer faults in a scan')
+    base += ' --prefetch 32'
+    off = sim(base + ' --no-group')
+    result(wrong(off) or off['grouped'] or on['grouped'] < on['prefetched'] / 2 or
+           on['messages'] * 5 > off['messages'] * 4 or on['faults'] > off['faults'] * 1.1,
+           'groups: fewer messages for the same scan')
     base = '--workload skewed --nodes 16 --accesses 100000'
     off, on = sim(base + ' --budget 100'), sim(base + ' --budget 100 --lru')
     result(wrong(on) or wrong(off) or not off['dropped'] or

@@ -4,11 +4,11 @@
  *
  * A node sends its messages one after the other at the speed of its link; each takes
  * the latency and some jitter, and does not overtake the one before it between the
- * same two nodes. The receiver works on one message at a time. Sizes are those of
- * the wire.
+ * same two nodes. The receiver works on one message at a time, in a group on each
+ * page's as if it were one. Sizes are those of the wire.
  */
 #include "sim.h"
-#include "../../fabric/msg.h"
+#include "../../dsm/group.h"
 
 #include <stdlib.h>
 
@@ -22,6 +22,11 @@ struct sim_serial {
 	u32 nr, next;
 	u16 to[];
 };
+
+/* Requests that wait to go together, while @grouping */
+static struct hk_page_group group;
+static unsigned int grouping;
+static u16 group_from;
 
 static struct sim_msg *pool;
 static u32 pool_nr = 1, pool_max, pool_free;
@@ -134,8 +139,80 @@ static void send_at(const struct hk_dmsg *m, u16 to, u32 version, u64 depart,
 	put(&msg, size_of(m, version), depart, queued);
 }
 
+/* Nothing is wrong with what these nodes say */
+const char *hk_dmsg_check(const struct hk_page_facts *facts,
+			  const struct hk_dmsg *m)
+{
+	(void)facts;
+	(void)m;
+	return NULL;
+}
+
+/* What hk_group_flush() of the module does, a peer without the feature left out */
+static void group_flush(void)
+{
+	u32 nr[HK_PAGE_GROUP_MAX], n = group.nr, i;
+	u32 bytes = sizeof(struct hk_wire_hdr) + hk_page_group_size(&group);
+	struct sim_msg msg[HK_PAGE_GROUP_MAX];
+	u16 to = group.to;
+	struct hk_dmsg m;
+
+	for (i = 0; hk_page_group_take(&group, group_from, &m); i++) {
+		if (n == 1)
+			send_at(&m, to, 0, sim.depart, true);
+		msg[i] = (struct sim_msg){
+			.tokens = m.tokens,
+			.page = m.gfn,
+			.from = group_from,
+			.to = to,
+			.req = m.req,
+			.type = m.type,
+		};
+	}
+	if (n < 2)
+		return;
+	/* the last first, so that each knows the one behind it */
+	for (i = n - 1; i; i--) {
+		nr[i] = msg_get();
+		pool[nr[i]] = msg[i];
+		pool[nr[i]].more = i + 1 < n ? nr[i + 1] : 0;
+	}
+	msg[0].more = nr[1];
+	sim.msgs[msg[0].type]++;
+	sim.count[CNT_GROUPED] += n;
+	put(&msg[0], bytes, sim.depart, true);
+}
+
+/**
+ * net_group() - requests wait for each other from here on
+ */
+void net_group(void)
+{
+	grouping += cfg.group;
+}
+
+/**
+ * net_group_end() - and go
+ */
+void net_group_end(void)
+{
+	group_flush();
+	grouping -= cfg.group;
+}
+
 void net_send(const struct hk_dmsg *m, u16 to, u32 version)
 {
+	if (grouping) {
+		if (group.nr && group_from != m->from)
+			group_flush();
+		group_from = m->from;
+		if (hk_page_group_add(&group, m, to))
+			return;
+		if (group.to == to || hk_page_group_may(m))
+			group_flush();
+		if (hk_page_group_add(&group, m, to))
+			return;
+	}
 	send_at(m, to, version, sim.depart, true);
 }
 
@@ -195,24 +272,36 @@ static void work_on(u32 nr)
 {
 	struct sim_msg msg = pool[nr];
 	struct sim_node *n = &sim.node[msg.to];
+	bool several = msg.more;
 	static struct hk_dmsg m;
 
-	pool[nr].next = pool_free;
-	pool_free = nr;
-	n->busy_until = sim.now + cfg.cpu_ns;
-	sim.depart = n->busy_until;
-	if (msg.spill) {
-		node_spilled(msg.to, msg.page);
-		return;
+	n->busy_until = sim.now;
+	if (several)
+		net_group();
+	for (;;) {
+		pool[nr].next = pool_free;
+		pool_free = nr;
+		n->busy_until += cfg.cpu_ns;
+		sim.depart = n->busy_until;
+		if (msg.spill) {
+			node_spilled(msg.to, msg.page);
+			return;
+		}
+		m.gfn = msg.page;
+		m.from = msg.from;
+		m.req = msg.req;
+		m.acks = msg.acks;
+		m.tokens = msg.tokens;
+		m.type = msg.type;
+		m.flags = msg.flags;
+		nr = msg.more;
+		node_msg(msg.to, &m, msg.version);
+		if (!nr)
+			break;
+		msg = pool[nr];
 	}
-	m.gfn = msg.page;
-	m.from = msg.from;
-	m.req = msg.req;
-	m.acks = msg.acks;
-	m.tokens = msg.tokens;
-	m.type = msg.type;
-	m.flags = msg.flags;
-	node_msg(msg.to, &m, msg.version);
+	if (several)
+		net_group_end();
 }
 
 void net_arrive(u32 nr)

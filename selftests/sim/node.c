@@ -24,6 +24,8 @@
 static u32 *wake;
 static u32 wake_nr;
 static bool draining;
+/* A prefetch asks */
+static bool guessing;
 
 static struct hk_dmsg local[LOCAL_MAX];
 static u32 local_head, local_tail;
@@ -336,6 +338,8 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 
 	w.tokens.data = ++token;
 	w.tokens.ack = ~token;
+	/* what is only guessed to be wanted is not to be taken from anybody */
+	w.read_x = cfg.migratory && !guessing;
 	out.nr = 0;
 	out.act = 0;
 	err = hk_page_step(&w, &state, busy ? &busy->ctx : &none, ev, m, &out);
@@ -362,6 +366,8 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 		if (c->state == HK_PG_INVALID)
 			n->coming++;
 	}
+	if (ev == HK_EV_DATA_X && c->state == HK_PG_INVALID_RD)
+		sim.count[CNT_READ_X]++;
 	c->state = state;
 	send_all(node, &out, c->version);
 	if (ev == HK_EV_ACK && busy->serial && m->from != w.home)
@@ -590,36 +596,63 @@ void node_spilled(u16 node, u32 page)
 /*
  * Faults
  */
-static void prefetch(u16 node, u32 page, bool write)
+/* The window from @first on, as prefetch_window() in kmod/prefetch.c */
+static void prefetch_window(u16 node, struct sim_run *run, u32 first, bool write)
 {
-	struct sim_node *n = &sim.node[node];
-	struct sim_run *run = NULL;
-	u32 i, lastpage;
+	u32 page;
 
-	for (i = 0; i < SIM_RUNS && !run; i++)
-		if (n->run[i].next && page >= n->run[i].next &&
-		    page <= n->run[i].next + PREFETCH_SLACK)
-			run = &n->run[i];
-	if (!run) {
-		run = &n->run[n->run_turn++ % SIM_RUNS];
-		run->next = page + 1;
-		run->window = PREFETCH_MIN / 2;
-		return;
-	}
 	run->window *= 2;
 	if (run->window > cfg.prefetch)
 		run->window = cfg.prefetch;
-	lastpage = page + run->window;
-	if (lastpage >= sim.pages)
-		lastpage = sim.pages - 1;
-	run->next = lastpage + 1;
-	while (page < lastpage && room_spare(n)) {
-		if (copy_of(node, ++page)->state != HK_PG_INVALID)
+	run->begin = run->mark;
+	run->mark = first + run->window / 2;
+	run->next = first + run->window;
+	if (run->next > sim.pages)
+		run->next = sim.pages;
+	net_group();
+	for (page = first; page < run->next && room_spare(&sim.node[node]); page++) {
+		if (copy_of(node, page)->state != HK_PG_INVALID)
 			continue;
 		sim.count[CNT_PREFETCH]++;
+		guessing = true;
 		page_step(node, page, write ? HK_EV_WRITE : HK_EV_READ, NULL, 0);
+		guessing = false;
 		drain(node);
 	}
+	net_group_end();
+}
+
+/* The module sees the first access of a page that has come, here all are looked at */
+static void prefetch(u16 node, u32 page, bool write, bool miss)
+{
+	struct sim_node *n = &sim.node[node];
+	struct sim_run *run;
+	u32 i;
+
+	for (i = 0; i < SIM_RUNS; i++) {
+		u32 first = n->run[i].next;
+
+		run = &n->run[i];
+		if (!first || page < run->begin || page > first + PREFETCH_SLACK)
+			continue;
+		if (page >= first) {
+			if (!miss)
+				return;
+			run->mark = page;
+			first = page + 1;
+		} else if (page < run->mark) {
+			return;
+		}
+		prefetch_window(node, run, first, write);
+		return;
+	}
+	if (!miss)
+		return;
+	run = &n->run[n->run_turn++ % SIM_RUNS];
+	run->window = PREFETCH_MIN / 2;
+	run->begin = page + 1;
+	run->mark = page + 1;
+	run->next = page + 1;
 }
 
 /* A recall that is put off has not begun: see kmod/fault.c */
@@ -751,9 +784,11 @@ void node_access(u32 nr)
 			sim.sleeping++;
 		}
 		if (cfg.prefetch && !asked)
-			prefetch(t->node, t->page, t->write);
+			prefetch(t->node, t->page, t->write, true);
 		return;
 	}
+	if (cfg.prefetch && !asked)
+		prefetch(t->node, t->page, t->write, false);
 	access_now(t);
 	if (sim.faults >= cfg.faults || sim.accesses >= cfg.accesses)
 		sim.stop = true;

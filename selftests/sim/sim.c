@@ -36,7 +36,9 @@ struct sim_cfg cfg = {
 	.fresh = true,
 	.upgrade = true,
 	.parallel = true,
+	.migratory = true,
 	.prefetch = 0,
+	.group = true,
 };
 
 static u64 random_state[2];
@@ -181,9 +183,11 @@ static void usage(FILE *f)
 "  --no-fresh           homes have all pages at first: no first touch\n"
 "  --no-upgrade         a writer drops its read copy and asks for the page\n"
 "  --serial             one INV after the other\n"
+"  --no-migratory       a read gets a copy, also of a page that migrates\n"
 "  --hold NS            a page stays with the fault that got it\n"
 "  --hold-bounced       ... but 1 us only, unless it was here just before\n"
 "  --prefetch N         longest window, 0: none (module: 32)\n"
+"  --no-group           each request of a prefetch is a message of its own\n"
 "  --budget N           pages per node  --lru  drop the oldest, not the next\n"
 "  --home-hash          homes dealt out one by one, not in ranges\n"
 "workloads:\n", HK_MAX_NODES - 1);
@@ -194,8 +198,9 @@ enum {
 	OPT_HELP = 256, OPT_WORKLOAD, OPT_TRACE, OPT_NODES, OPT_THREADS,
 	OPT_PAGES, OPT_FAULTS, OPT_ACCESSES, OPT_SEED, OPT_THINK, OPT_WRITE,
 	OPT_LATENCY, OPT_JITTER, OPT_GBIT, OPT_CPU, OPT_TAKE, OPT_NO_ZERO,
-	OPT_NO_SAME_FILLED, OPT_FILL, OPT_NO_FRESH, OPT_NO_UPGRADE, OPT_SERIAL,
-	OPT_HOLD, OPT_HOLD_BOUNCED, OPT_PREFETCH, OPT_BUDGET, OPT_LRU, OPT_HOME_HASH,
+	OPT_NO_SAME_FILLED, OPT_FILL, OPT_NO_FRESH, OPT_NO_UPGRADE, OPT_SERIAL, OPT_NO_MIGRATORY,
+	OPT_HOLD, OPT_HOLD_BOUNCED, OPT_PREFETCH, OPT_NO_GROUP, OPT_BUDGET, OPT_LRU,
+	OPT_HOME_HASH,
 };
 
 static const struct option options[] = {
@@ -221,9 +226,11 @@ static const struct option options[] = {
 	{ "no-fresh", no_argument, NULL, OPT_NO_FRESH },
 	{ "no-upgrade", no_argument, NULL, OPT_NO_UPGRADE },
 	{ "serial", no_argument, NULL, OPT_SERIAL },
+	{ "no-migratory", no_argument, NULL, OPT_NO_MIGRATORY },
 	{ "hold", required_argument, NULL, OPT_HOLD },
 	{ "hold-bounced", no_argument, NULL, OPT_HOLD_BOUNCED },
 	{ "prefetch", required_argument, NULL, OPT_PREFETCH },
+	{ "no-group", no_argument, NULL, OPT_NO_GROUP },
 	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "lru", no_argument, NULL, OPT_LRU },
 	{ "home-hash", no_argument, NULL, OPT_HOME_HASH },
@@ -267,9 +274,11 @@ static void set(int opt)
 	case OPT_NO_FRESH:	cfg.fresh = false; break;
 	case OPT_NO_UPGRADE:	cfg.upgrade = false; break;
 	case OPT_SERIAL:	cfg.parallel = false; break;
+	case OPT_NO_MIGRATORY:	cfg.migratory = false; break;
 	case OPT_HOLD:		cfg.hold_ns = number(1000000000); break;
 	case OPT_HOLD_BOUNCED:	cfg.hold_bounced = true; break;
 	case OPT_PREFETCH:	cfg.prefetch = number(1024); break;
+	case OPT_NO_GROUP:	cfg.group = false; break;
 	case OPT_BUDGET:	cfg.budget = number(1 << 20); break;
 	case OPT_LRU:		cfg.lru = true; break;
 	case OPT_HOME_HASH:	cfg.home_hash = true; break;

@@ -42,8 +42,10 @@ struct sim_cfg {
 	bool fresh;
 	bool upgrade;
 	bool parallel;
+	bool migratory;
 	bool home_hash;
 	unsigned int prefetch;
+	bool group;
 	unsigned int budget;	/* pages per node, 0: no limit */
 	bool lru;
 };
@@ -122,11 +124,13 @@ enum fault_kind {
 /**
  * struct sim_msg - a message on its way
  * @next: message behind it in the receiver's queue, or free list
+ * @more: next one of its group, 0: none
  */
 struct sim_msg {
 	hk_nodes acks;
 	struct hk_tokens tokens;
 	u32 next;
+	u32 more;
 	u32 page;
 	u32 version;
 	u16 from;
@@ -139,7 +143,7 @@ struct sim_msg {
 };
 
 struct sim_run {
-	u32 next;
+	u32 next, begin, mark;
 	u32 window;
 };
 
@@ -197,6 +201,7 @@ enum sim_count {
 	CNT_DROP,
 	CNT_SPILL,
 	CNT_PREFETCH,
+	CNT_GROUPED,
 	CNT_HELD,
 	CNT_FILL,
 	CNT_ZERO,
@@ -206,6 +211,7 @@ enum sim_count {
 	CNT_INV_COARSE,
 	CNT_INV_POINTERS,
 	CNT_BOUND,
+	CNT_READ_X,
 	CNT_NR
 };
 
@@ -287,6 +293,8 @@ bool queue_next(enum sim_event *type, u16 *node, u32 *arg);
 /* net.c */
 void net_init(void);
 void net_send(const struct hk_dmsg *m, u16 to, u32 version);
+void net_group(void);
+void net_group_end(void);
 void net_spill(u16 from, u16 to, u32 page);
 void net_serial_next(struct sim_busy *busy);
 void net_serial(struct sim_busy *busy, const struct hk_dmsg *m);

@@ -113,8 +113,9 @@ wreck() { # TOKEN: with one letter changed
 }
 
 start a 17117
-start b 17118
-start c 17119
+# one more address each, for a second path between them
+start b 17118 --listen 127.0.0.2:17118
+start c 17119 --listen 127.0.0.3:17119
 expect 1 "in no cluster" a cluster show
 expect 1 "in no cluster" b node leave
 expect 1 "in no cluster" a cluster invite
@@ -141,12 +142,28 @@ expect 1 "already" c node join 127.0.0.1:17117 ram 64M
 for n in a b c; do
 	expect 0 "node-id 3 node-name c address 127.0.0.1:17119 state up" $n cluster show
 done
+logged c "path 1 to node 2 (b) is there"
 
 expect 0 "peer-id 3" a link renew c
 expect 0 "peer-id 1" c link renew a
 logged a "link to node 3 (c) has new keys"
 expect 1 "has no node" a link renew d
 expect 1 "is this node" a link renew a
+
+expect 0 "" a path add c 1 127.0.0.1:17119
+logged a "path 1 to node 3 (c) by 127.0.0.1:17119"
+expect 1 "has a path 1" a path add c 1 127.0.0.1:17119
+expect 1 "is node 2 (b), not node 3 (c)" a path add c 2 127.0.0.1:17118
+expect 1 "is the one that the link was made with" a path add c 0 127.0.0.1:17119
+expect 2 "is 0 to 3" a path add c 4 127.0.0.1:17119
+expect 1 "has no node" a path add d 1 127.0.0.1:17119
+expect 1 "no link to node 1 (a)" a path add a 1 127.0.0.1:17117
+expect 1 "address" a path add c 2 here
+# the other end lets it go: the one that was asked for it makes it again
+expect 0 "" c path del a 1
+logged a "path 1 to node 3 (c) is there again"
+expect 0 "" a path del c 1
+expect 1 "has no path 1" a path del c 1
 
 expect 1 "the guest wants 512 MiB of RAM, the nodes contribute 256 MiB" \
 	a vm create v ram 512M vcpus 2
@@ -168,6 +185,8 @@ expect 1 "there is no VM" a vm start nosuch
 expect 1 "" a vm start v
 logged b "replica host .* exited with status 1: .*No such file"
 expect 1 "does not run" a vm stop v
+expect 1 "does not run" a vm pause v
+expect 1 "does not run" b vm resume v
 
 kill -9 "${pid[c]}"
 wait "${pid[c]}" 2>/dev/null

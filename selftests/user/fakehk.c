@@ -31,6 +31,8 @@ static struct hk_node_cfg self;
 static char self_name[HK_NAME_MAX];
 static int link_fd[HK_NODES_MAX];
 static uint32_t link_renewals[HK_NODES_MAX];
+/* 0: there is none; that of the link itself is not here */
+static int path_fd[HK_NODES_MAX][HK_PATHS_MAX];
 static char link_name[HK_NODES_MAX][HK_NAME_MAX];
 static struct hk_vm_info vms[16];
 
@@ -88,13 +90,19 @@ int hk_node_set(struct hk_nl *nl, const struct hk_node_cfg *cfg)
 	return 0;
 }
 
-int hk_link_del(struct hk_nl *nl, uint16_t peer)
+int hk_link_del(struct hk_nl *nl, uint16_t peer, const char *reason)
 {
 	(void)nl;
+	(void)reason;
 	if (!link_fd[peer])
 		return refuse(-ENOENT, "no link to node %u", peer);
 	close(link_fd[peer]);
 	link_fd[peer] = 0;
+	for (unsigned int i = 0; i < HK_PATHS_MAX; i++) {
+		if (path_fd[peer][i])
+			close(path_fd[peer][i]);
+		path_fd[peer][i] = 0;
+	}
 	return 0;
 }
 
@@ -107,7 +115,7 @@ int hk_node_reset(struct hk_nl *nl)
 			return refuse(-EBUSY, "VM %s is there", vms[i].name);
 	for (i = 1; i < HK_NODES_MAX; i++)
 		if (link_fd[i])
-			hk_link_del(nl, i);
+			hk_link_del(nl, i, "reset");
 	memset(&self, 0, sizeof(self));
 	return 0;
 }
@@ -153,6 +161,62 @@ int hk_link_renew(struct hk_nl *nl, uint16_t peer, int fd)
 	close(link_fd[peer]);
 	link_fd[peer] = dup(fd);
 	link_renewals[peer]++;
+	return 0;
+}
+
+/* A path, too, is up while its socket is */
+static uint8_t path_state(uint16_t peer, uint8_t path)
+{
+	int fd = path ? path_fd[peer][path] : link_fd[peer];
+	char c;
+
+	if (!fd)
+		return HK_PATH_NONE;
+	if (!recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT))
+		return HK_PATH_DOWN;
+	return path ? HK_PATH_STANDBY : HK_PATH_ACTIVE;
+}
+
+int hk_path_dump(struct hk_nl *nl, hk_path_fn fn, void *arg)
+{
+	struct hk_path_info path;
+	uint16_t i;
+
+	(void)nl;
+	for (i = 1; i < HK_NODES_MAX; i++) {
+		memset(&path, 0, sizeof(path));
+		path.peer = i;
+		for (path.path = 0; path.path < HK_PATHS_MAX; path.path++) {
+			path.state = path_state(i, path.path);
+			if (path.state != HK_PATH_NONE)
+				fn(&path, arg);
+		}
+	}
+	return 0;
+}
+
+int hk_path_add(struct hk_nl *nl, uint16_t peer, uint8_t path, int fd)
+{
+	uint8_t state = path_state(peer, path);
+
+	(void)nl;
+	if (!link_fd[peer])
+		return refuse(-ENOENT, "no link to node %u", peer);
+	if (state == HK_PATH_STANDBY || state == HK_PATH_ACTIVE)
+		return refuse(-EEXIST, "the link to node %u has a path %u", peer, path);
+	if (path_fd[peer][path])
+		close(path_fd[peer][path]);
+	path_fd[peer][path] = dup(fd);
+	return 0;
+}
+
+int hk_path_del(struct hk_nl *nl, uint16_t peer, uint8_t path)
+{
+	(void)nl;
+	if (!path || !path_fd[peer][path])
+		return refuse(-ENOENT, "the link to node %u has no path %u", peer, path);
+	close(path_fd[peer][path]);
+	path_fd[peer][path] = 0;
 	return 0;
 }
 

@@ -50,6 +50,12 @@ def path(node, *more):
     return os.path.join(DIR, node, *more)
 
 
+def sockets(node):
+    """All that have to do with its port, whatever their state."""
+    return subprocess.run(['ss', '-Hantpeo', 'src', '%s:%d' % (HOSTS[node], PORT)],
+                          stdout=subprocess.PIPE, text=True).stdout
+
+
 def start(node, **env):
     os.makedirs(path(node), exist_ok=True)
     if os.path.exists(path(node, 'sock')):
@@ -63,7 +69,9 @@ def start(node, **env):
                                 **env), stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, timeout=60)
     if p.returncode:
-        print('# %s does not start: %s' % (node, log(node)))
+        # "Address already in use" was seen once, the former process being gone
+        for line in log(node).splitlines()[-5:] + sockets(node).splitlines()[:20]:
+            print('# %s does not start: %s' % (node, line))
         return
     # by the port, too: others may listen on this machine
     out = subprocess.run(['ss', '-Hltnp', 'src', '%s:%d' % (HOSTS[node], PORT)],

@@ -88,6 +88,11 @@ else
 fi
 expect 2 "not a number from" "$bin/hkd" --heartbeat-ms 5
 expect 2 "not an option" "$bin/hkd" now
+l="--listen 127.0.0.1"
+# shellcheck disable=SC2086 # five options
+expect 2 "4 addresses at most" "$bin/hkd" $l $l $l $l $l
+# shellcheck disable=SC2086 # two options
+expect 1 "each must be an address" "$bin/hkd" --socket "$bin/s" --listen 0.0.0.0 $l
 expect 2 "--name" "$bin/hkd" --name 1
 expect 1 "/nonexistent" "$bin/hkd" --replica /nonexistent/device
 echo "1..$nr"

@@ -49,14 +49,20 @@ cut -d ' ' -f 1,2 "$out/want" | diff - "$out/got" >"$out/diff"
 result $? "senders and numbers are those of the headers"
 [ -s "$out/diff" ] && sed 's/^/# /' "$out/diff" | head -20
 
-# gfn: of each page message, and of each entry of SPILL
+# gfn: of each page message, and of each entry of SPILL and of groups
 gfns=$(shark -T fields -e hk.gfn hk.gfn | tr ',' '\n' | sed 's/^0x0*//' | tr '\n' ' ')
-[ "$gfns" = "1231 1232 1233 1234 1235 1236 1237 1238 1239 123a 123b 7 8  " ]
+[ "$gfns" = "1231 1232 1233 1234 1235 1236 1237 1238 1239 123a 123b 7 8 2000 2001 201f 3000 3001 301f  " ]
 result $? "page numbers"
 
 [ "$(shark -Y 'hk.acks == 0x8000000000000006 && hk.data_token == 0xd0001234 &&
 	hk.ack_token == 0xa0001234 && hk.dtype == 4' -T fields -e hk.gfn | wc -l)" = 1 ]
 result $? "nodes whose ACKs are to come, and tokens"
+
+tokens=$(shark -Y 'hk.gfn == 0x2000' -T fields -e hk.data_token -e hk.ack_token |
+	tr '\t' , | tr , '\n' | grep e0000 | tr '\n' ' ')
+[ "$tokens" = "0xe0000200 0xe0000202 0xe0000204 0xe0000300 0xe0000301 0xe0000302 \
+0xe0000201 0xe0000203 0xe0000205 " ]
+result $? "tokens of each page of a group"
 
 [ "$(shark -Y hk.page -T fields -e hk.page | tr ',' '\n' |
 	awk '{ print length($0) }' | sort -u)" = 8192 ]

@@ -179,6 +179,29 @@ static void page_msg(int from, uint8_t dtype, uint64_t gfn, uint16_t req)
 	msg(from, HK_MSG_PAGE, &m, sizeof(m), page, summary);
 }
 
+/* Three pages: the first, the one behind it, and the last that there can be */
+static void group_msg(int from, uint8_t dtype, uint64_t gfn, uint16_t req)
+{
+	struct {
+		struct hk_wire_page_group m;
+		uint32_t token[6];
+	} g = { .m = {
+		.gfn = htole64(gfn), .map = htole32(0x80000003), .req = htole16(req),
+		.dtype = dtype,
+	} };
+	unsigned int i, nr = dtype == HK_DMSG_GET_X ? 6 : 3;
+	char summary[80];
+	int n;
+
+	for (i = 0; i < nr; i++)
+		g.token[i] = htole32(0xe0000000 + 256 * dtype + i);
+	n = snprintf(summary, sizeof(summary), "%s 3 pages from gfn %llx",
+		     hk_dmsg_name(dtype), (unsigned long long)gfn);
+	if (req)
+		snprintf(summary + n, sizeof(summary) - n, " for node %u", req);
+	msg(from, HK_MSG_PAGE_GROUP, &g, sizeof(g.m) + nr * 4, false, summary);
+}
+
 static void text_msg(int from, uint8_t type)
 {
 	struct hk_wire_text m = { .node = htole16(1), .text = "enough of it" };
@@ -230,6 +253,8 @@ static void talk(void)
 	for (i = HK_DMSG_GET_S; i < HK_DMSG_NR; i++)
 		page_msg(1, i, 0x1230 + i, i == HK_DMSG_INV ? 2 : 0);
 	msg(1, HK_MSG_SPILL, &spill, sizeof(spill), false, "spill");
+	group_msg(1, HK_DMSG_GET_X, 0x2000, 0);
+	group_msg(1, HK_DMSG_FWD_S, 0x3000, 2);
 	flush_side(1);
 	page_msg(0, HK_DMSG_DATA_X, 0, 0);
 	plain_msg(0, HK_MSG_VM_CONFIG, sizeof(struct hk_wire_config));
@@ -260,6 +285,8 @@ static void talk(void)
 	connection = 1;
 	connect_nodes();
 	plain_msg(0, HK_MSG_PONG, sizeof(struct hk_wire_ping));
+	plain_msg(0, HK_MSG_PATH, sizeof(struct hk_wire_path));
+	plain_msg(0, HK_MSG_ACK, sizeof(struct hk_wire_ack));
 	flush_side(0);
 	text_msg(1, HK_MSG_VM_DEAD);
 	text_msg(1, HK_MSG_BYE);

@@ -63,6 +63,7 @@ void pr_flush(void);
 int do_cluster(int argc, char **argv);
 int do_node(int argc, char **argv);
 int do_link(int argc, char **argv);
+int do_path(int argc, char **argv);
 int do_vm(int argc, char **argv);
 int vm_wait(const char *name, const char *seconds);
 int do_vcpu(int argc, char **argv);

@@ -15,7 +15,7 @@ static void usage(FILE *f)
 {
 	fputs("Usage: hkctl [ OPTIONS ] OBJECT { COMMAND | help }\n"
 	      "       hkctl [ OPTIONS ] { monitor | doctor | help }\n"
-	      "where  OBJECT := { cluster | node | link | vm | vcpu | stats }\n"
+	      "where  OBJECT := { cluster | node | link | path | vm | vcpu | stats }\n"
 	      "       OPTIONS := { -j[son] | -p[retty] | -s[ocket] PATH | -V[ersion] }\n",
 	      f);
 }
@@ -79,6 +79,7 @@ static const struct {
 	{ "cluster",	do_cluster },
 	{ "node",	do_node },
 	{ "link",	do_link },
+	{ "path",	do_path },
 	{ "vm",		do_vm },
 	{ "vcpu",	do_vcpu },
 	{ "stats",	do_stats },

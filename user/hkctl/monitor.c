@@ -22,6 +22,13 @@ static void print_event(const struct hk_event *event, void *arg)
 		pr_str("link-state", hk_link_state_name(event->link.state));
 		if (event->link.reason[0])
 			pr_str("reason", event->link.reason);
+	} else if (event->kind == HK_CMD_PATH_NTF) {
+		pr_str("event", "path");
+		pr_u64("peer-id", event->path.peer);
+		pr_u64("path-id", event->path.path);
+		pr_str("path-state", hk_path_state_name(event->path.state));
+		if (event->path.reason[0])
+			pr_str("reason", event->path.reason);
 	} else if (event->kind == HK_CMD_VM_NTF) {
 		pr_str("event", "vm");
 		pr_u64("vm-id", event->vm.id);

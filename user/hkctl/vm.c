@@ -16,7 +16,7 @@ static int usage(FILE *f, int status)
 	      "               [ append TEXT ] [ disk FILE ]\n"
 	      "               [ serial FILE | serial-socket PATH ]\n"
 	      "               [ qemu-arg ARG ]... [ -- ARG... ]\n"
-	      "       hkctl vm { start | stop | delete } VM\n"
+	      "       hkctl vm { start | stop | pause | resume | delete } VM\n"
 	      "       hkctl vm kill VM [ REASON ]\n"
 	      "       hkctl vm wait VM [ SECONDS ]\n"
 	      "where  VM := name or id\n"
@@ -230,6 +230,12 @@ int do_vm(int argc, char **argv)
 				   usage(stderr, USAGE);
 	if (!strcmp(argv[0], "stop"))
 		return argc == 2 ? command("vm-stop", argv[1]) :
+				   usage(stderr, USAGE);
+	if (!strcmp(argv[0], "pause"))
+		return argc == 2 ? command("vm-pause", argv[1]) :
+				   usage(stderr, USAGE);
+	if (!strcmp(argv[0], "resume"))
+		return argc == 2 ? command("vm-resume", argv[1]) :
 				   usage(stderr, USAGE);
 	if (!strcmp(argv[0], "delete"))
 		return argc == 2 ? command("vm-delete", argv[1]) :

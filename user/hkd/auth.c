@@ -26,6 +26,10 @@ static const char *const purpose_name[PURPOSE_MAX] = {
 	[PURPOSE_CONTROL]	= "control",
 	[PURPOSE_LINK]		= "link",
 	[PURPOSE_RENEW]		= "renew",
+	[PURPOSE_PATH0]		= "path-0",
+	[PURPOSE_PATH1]		= "path-1",
+	[PURPOSE_PATH2]		= "path-2",
+	[PURPOSE_PATH3]		= "path-3",
 };
 
 static int send_obj(struct tls *t, struct json_object *obj, uint64_t deadline,

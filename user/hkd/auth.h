@@ -15,6 +15,10 @@ enum purpose {
 	PURPOSE_CONTROL,	/* messages between two daemons */
 	PURPOSE_LINK,		/* to be handed to the module */
 	PURPOSE_RENEW,		/* likewise, for a link that there is */
+	PURPOSE_PATH0,		/* one connection of it more, by number */
+	PURPOSE_PATH1,
+	PURPOSE_PATH2,
+	PURPOSE_PATH3,
 	PURPOSE_MAX,
 };
 

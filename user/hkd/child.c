@@ -32,6 +32,8 @@ static void run_child(const struct spawn *spawn, int status_fd, pid_t parent)
 		dup2(spawn->out_fd, STDOUT_FILENO);
 		dup2(spawn->out_fd, STDERR_FILENO);
 	}
+	if (spawn->keep_fd > STDERR_FILENO)
+		fcntl(spawn->keep_fd, F_SETFD, 0);
 	execvp(spawn->argv[0], spawn->argv);
 	e = errno;
 	if (write(status_fd, &e, sizeof(e)) < 0)

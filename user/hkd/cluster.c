@@ -3,6 +3,7 @@
  * user/hkd/cluster.c - membership, as this node drives it: create, join, leave,
  * and what happens when a member goes away
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -83,12 +84,19 @@ void member_up(uint16_t id)
 	log_info("node %u (%s) is up", id, m->name);
 }
 
-static void drop_link(uint16_t id)
+static void drop_link(uint16_t id, const char *why)
 {
+	char reason[HK_REASON_LEN];
+	int r;
+
 	if (!hkd.member[id].link)
 		return;
 	hkd.member[id].link = false;
-	if (hk_link_del(hkd.nl, id))
+	snprintf(reason, sizeof(reason), "node %u (%s): %.96s", id,
+		 hkd.member[id].name, why);
+	r = hk_link_del(hkd.nl, id, reason);
+	/* It may have ended by itself, for the same cause. */
+	if (r && r != -ENOENT)
 		log_error("link to node %u: %s", id, hk_nl_error(hkd.nl));
 }
 
@@ -104,17 +112,17 @@ void member_down(uint16_t id, const char *why)
 	log_error("node %u (%s) is down: %s", id, m->name, m->reason);
 	peer_hang_up(id);
 	/* The module ends its VMs with the link. */
-	drop_link(id);
+	drop_link(id, m->reason);
 }
 
-void member_forget(uint16_t id)
+void member_forget(uint16_t id, const char *why)
 {
 	struct member *m = &hkd.member[id];
 
 	if (m->state == MEMBER_NONE)
 		return;
 	peer_hang_up(id);
-	drop_link(id);
+	drop_link(id, why);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -124,7 +132,7 @@ int cluster_forget(char *err)
 
 	for (id = 1; id < HK_NODES_MAX; id++)
 		if (id != hkd.self)
-			member_forget(id);
+			member_forget(id, "the cluster is left");
 	if (vm_forget_all(err))
 		return -1;
 	if (hk_node_reset(hkd.nl))
@@ -158,6 +166,7 @@ static int set_identity(uint16_t id, uint64_t ram, char *err)
 	m->rdma = hkd.rdma;
 	memcpy(m->name, hkd.name, sizeof(m->name));
 	memcpy(m->address, hkd.address, sizeof(m->address));
+	memcpy(m->also, hkd.also, sizeof(m->also));
 	return 0;
 }
 
@@ -258,6 +267,37 @@ out:
 	return reply;
 }
 
+void member_also_write(struct json_object *obj, char also[][ADDRESS_LEN])
+{
+	struct json_object *list = json_object_new_array();
+	unsigned int i;
+
+	for (i = 1; i < HK_PATHS_MAX && also[i][0]; i++)
+		json_object_array_add(list, json_object_new_string(also[i]));
+	json_object_object_add(obj, "also", list);
+}
+
+int member_also_read(struct member *m, struct json_object *obj, char *err)
+{
+	struct json_object *list = js_array(obj, "also");
+	size_t i, n = list ? json_object_array_length(list) : 0;
+	struct sockaddr_storage sa;
+	const char *text;
+
+	memset(m->also, 0, sizeof(m->also));
+	if (n >= HK_PATHS_MAX)
+		return fail(err, "a node with more than %u addresses", HK_PATHS_MAX);
+	for (i = 0; i < n; i++) {
+		text = json_object_get_string(json_object_array_get_idx(list, i));
+		if (!text || strlen(text) >= ADDRESS_LEN)
+			return fail(err, "a malformed address of a node");
+		if (address_parse(text, &sa, err))
+			return -1;
+		strcpy(m->also[i + 1], text);
+	}
+	return 0;
+}
+
 static int learn_members(struct json_object *reply, char *err)
 {
 	struct json_object *list = js_array(reply, "members"), *obj;
@@ -274,7 +314,8 @@ static int learn_members(struct json_object *reply, char *err)
 		if (id < 1 || id >= HK_NODES_MAX || id == hkd.self ||
 		    !hk_name_ok(name) || !address ||
 		    strlen(address) >= ADDRESS_LEN ||
-		    address_parse(address, &sa, err))
+		    address_parse(address, &sa, err) ||
+		    member_also_read(&hkd.member[id], obj, err))
 			return fail(err, "the coordinator sent a malformed list of members");
 		snprintf(hkd.member[id].name, HK_NAME_MAX, "%s", name);
 		snprintf(hkd.member[id].address, ADDRESS_LEN, "%s", address);
@@ -347,6 +388,7 @@ static int connect_all(struct stream *out, char *err)
 		if (!m->ctl)
 			return fail(err, "node %u (%s) hung up", id, m->name);
 		member_up(id);
+		path_expect(id);
 	}
 	return 0;
 }
@@ -401,6 +443,7 @@ static int join(struct stream *s, uint64_t ram, struct stream *out, char *err)
 	js_add_str(req, "cmd", "join");
 	js_add_str(req, "name", hkd.name);
 	js_add_str(req, "address", hkd.address);
+	member_also_write(req, hkd.also);
 	json_object_object_add(req, "rdma", json_object_new_boolean(hkd.rdma));
 	/* It asks all its members first. */
 	reply = ask(s, req, 3 * RPC_MS, err);

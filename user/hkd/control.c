@@ -57,6 +57,10 @@ static struct json_object *serve(struct json_object *req, struct stream *out,
 		return enrol_invite(req, err);
 	else if (!strcmp(cmd, "link-renew"))
 		return renew_command(req, err);
+	else if (!strcmp(cmd, "path-add"))
+		return path_add_command(req, err);
+	else if (!strcmp(cmd, "path-del"))
+		return path_del_command(req, err);
 	else if (!strcmp(cmd, "node-ban"))
 		return enrol_ban(req, err);
 	else if (!strcmp(cmd, "node-join"))
@@ -71,6 +75,8 @@ static struct json_object *serve(struct json_object *req, struct stream *out,
 		return vm_start(req, out, err);
 	else if (!strcmp(cmd, "vm-stop"))
 		return vm_stop(req, out, err);
+	else if (!strcmp(cmd, "vm-pause") || !strcmp(cmd, "vm-resume"))
+		return vm_pause(cmd, req, err);
 	else if (!strcmp(cmd, "vm-delete"))
 		return vm_delete(req, err);
 	else

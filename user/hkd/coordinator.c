@@ -29,6 +29,7 @@ static struct json_object *member_json(uint16_t id)
 	js_add_int(obj, "id", id);
 	js_add_str(obj, "name", m->name);
 	js_add_str(obj, "address", m->address);
+	member_also_write(obj, m->also);
 	json_object_object_add(obj, "up",
 			       json_object_new_boolean(m->state == MEMBER_UP));
 	json_object_object_add(obj, "rdma", json_object_new_boolean(m->rdma));
@@ -59,26 +60,30 @@ static void forget_everywhere(uint16_t id)
 	struct json_object *req = json_object_new_object();
 	char err[HK_ERR_LEN];
 
-	member_forget(id);
+	member_forget(id, "could not join");
 	js_add_str(req, "cmd", "member-remove");
 	js_add_int(req, "id", id);
 	if (ask_members(req, id, err))
 		log_error("node %u did not join, but: %s", id, err);
 }
 
-static void take(uint16_t id, const char *name, const char *address, bool rdma)
+static int take(uint16_t id, const char *name, const char *address,
+		struct json_object *req, char *err)
 {
 	struct member *m = &hkd.member[id];
-	char err[HK_ERR_LEN];
+	char why[HK_ERR_LEN];
 
 	if (m->state == MEMBER_UP || m->state == MEMBER_JOINING)
 		member_down(id, "joins again");
-	member_forget(id);
-	vm_forget_of(id, err);
+	member_forget(id, "joins again");
+	vm_forget_of(id, why);
+	if (member_also_read(m, req, err))
+		return -1;
 	m->state = MEMBER_JOINING;
-	m->rdma = rdma;
+	m->rdma = js_bool(req, "rdma");
 	snprintf(m->name, sizeof(m->name), "%s", name);
 	snprintf(m->address, sizeof(m->address), "%s", address);
+	return 0;
 }
 
 static int admit(struct stream *s, struct json_object *req,
@@ -115,7 +120,8 @@ static int admit(struct stream *s, struct json_object *req,
 		memcpy(hkd.member[hkd.self].address, hkd.address, ADDRESS_LEN);
 	}
 	/* If it is up, its daemon was restarted before anybody noticed its end. */
-	take(*id, peer->name, address, js_bool(req, "rdma"));
+	if (take(*id, peer->name, address, req, err))
+		return -1;
 	ask = member_json(*id);
 	js_add_str(ask, "cmd", "member-add");
 	if (ask_members(ask, *id, err))
@@ -214,11 +220,10 @@ int coordinator_request(uint16_t from, const char *cmd,
 		if (!hk_name_ok(name) || !address ||
 		    strlen(address) >= ADDRESS_LEN)
 			return fail(err, "malformed member");
-		take((uint16_t)id, name, address, js_bool(req, "rdma"));
-		return 0;
+		return take((uint16_t)id, name, address, req, err);
 	}
 	if (!strcmp(cmd, "member-remove")) {
-		member_forget((uint16_t)id);
+		member_forget((uint16_t)id, "no member any more");
 		return 0;
 	}
 	return fail(err, "unknown request \"%.32s\"", cmd);

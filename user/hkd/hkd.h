@@ -32,6 +32,7 @@ enum member_state {
  * @state: state
  * @name: name
  * @address: where its daemon listens
+ * @also: where else it does, by number of the path; the first entry is not used
  * @reason: why it is down
  * @serial: of its certificate, when it has connected
  * @ctl: control connection, NULL for the own node
@@ -39,11 +40,18 @@ enum member_state {
  * @rdma: its links may be carried by RDMA
  * @renewing: it is going over to a new connection
  * @renewed_at: bytes it had carried, either way, at the last renewal
+ * @path: where else its daemon is reached, by number; empty: this node makes no such path
+ * @path_next: when a path that is down is made again
+ * @path_wait: how long after the last attempt that is, 0: it was up
+ * @path_base: bytes that a path had carried, either way, when it was made
+ * @pathing: a path is being made, or the control connection
+ * @lost_at: when the control connection broke while the link has other paths, 0: it did not
  */
 struct member {
 	enum member_state state;
 	char name[HK_NAME_MAX];
 	char address[ADDRESS_LEN];
+	char also[HK_PATHS_MAX][ADDRESS_LEN];
 	char reason[HK_REASON_LEN];
 	char serial[SERIAL_LEN];
 	struct stream *ctl;
@@ -51,6 +59,12 @@ struct member {
 	bool rdma;
 	bool renewing;
 	uint64_t renewed_at;
+	char path[HK_PATHS_MAX][ADDRESS_LEN];
+	uint64_t path_next[HK_PATHS_MAX];
+	uint32_t path_wait[HK_PATHS_MAX];
+	uint64_t path_base[HK_PATHS_MAX];
+	bool pathing;
+	uint64_t lost_at;
 };
 
 /**
@@ -61,8 +75,10 @@ struct member {
  * @cluster_name: for humans, may be empty
  * @epoch: membership generation
  * @address: where others reach this daemon; empty until it is known
- * @listen: --listen
- * @port: of it
+ * @also: where else, one for each further --listen; as in struct member
+ * @listen: each --listen
+ * @nr_listen: how many there are; 0: any address
+ * @port: of the first
  * @socket_path: --socket
  * @run_dir: its directory
  * @qemu: --qemu
@@ -81,7 +97,9 @@ struct hkd {
 	char cluster_name[HK_NAME_MAX];
 	uint32_t epoch;
 	char address[ADDRESS_LEN];
-	const char *listen;
+	char also[HK_PATHS_MAX][ADDRESS_LEN];
+	const char *listen[HK_PATHS_MAX];
+	unsigned int nr_listen;
 	uint16_t port;
 	const char *socket_path;
 	char run_dir[256];
@@ -118,7 +136,11 @@ struct json_object *cluster_show(void);
 const char *cluster_encryption(void);
 void member_up(uint16_t id);
 void member_down(uint16_t id, const char *why);
-void member_forget(uint16_t id);
+/* @why: what both ends of its link say, if it has one */
+void member_forget(uint16_t id, const char *why);
+/* "also" of an object that tells of a member; written into @m, or -1 with @err */
+int member_also_read(struct member *m, struct json_object *obj, char *err);
+void member_also_write(struct json_object *obj, char also[][ADDRESS_LEN]);
 /* a name or number of a member; 0 with @err */
 uint16_t member_find(const char *text, char *err);
 int membership_lock(const char *what, uint64_t deadline, char *err);
@@ -138,8 +160,13 @@ int coordinator_request(uint16_t from, const char *cmd,
 void peer_incoming(void *fd_as_pointer);
 /* connect to a member for one purpose; its certificate is the right one */
 struct stream *peer_open(uint16_t id, enum purpose purpose, char *err);
+/* the same at another address than where it says that it listens */
+struct stream *peer_open_at(uint16_t id, const char *address, enum purpose purpose,
+			    char *err);
 /* connect, prove, hand over; both connections to one member */
 int peer_connect(uint16_t id, char *err);
+/* the control connection alone, by another address */
+int peer_control(uint16_t id, const char *address, char *err);
 /*
  * Ask a member's daemon. Consumes @req. 0, or -1 with @err: the text of the
  * refusal, or of why there was no answer. @reply may be NULL.
@@ -153,12 +180,31 @@ void peer_hang_up(uint16_t id);
 /*
  * renew.c: new keys for links
  */
-int renew_link(uint16_t id, char *err);
+/* @asked: by the other node; it is not asked in turn */
+int renew_link(uint16_t id, bool asked, char *err);
 /* the other end's connection has come; frees @s */
 int renew_accepted(uint16_t id, struct stream *s, char *err);
 /* as a task: sees to it that no link carries too much with one set of keys */
 void renew_watch(void *unused);
 struct json_object *renew_command(struct json_object *req, char *err);
+
+/*
+ * path.c: further connections of links
+ */
+/* the other end's connection has come; frees @s */
+int path_accepted(uint16_t id, uint8_t path, struct stream *s, char *err);
+/* the module could do without the network that a connection went by */
+bool path_several(uint16_t id);
+/* this node is to make paths to where else the member listens, as many as both do */
+void path_expect(uint16_t id);
+/* new keys for all paths of a link, where this node makes them; 1: it does not */
+int path_renew(uint16_t id, char *err);
+/* the control connection broke: it may come back by another path */
+void path_control_lost(uint16_t id, const char *why);
+/* as a task: makes those again that went down */
+void path_watch(void *unused);
+struct json_object *path_add_command(struct json_object *req, char *err);
+struct json_object *path_del_command(struct json_object *req, char *err);
 
 /* control.c: commands of hkctl */
 int control_listen(const char *path, char *err);

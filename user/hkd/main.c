@@ -25,7 +25,8 @@ static struct hk_events *events;
 static void usage(FILE *f)
 {
 	fputs("usage: hkd [ OPTIONS ]\n"
-	      "  --listen ADDR[:PORT]  where other nodes connect (any address, port 7117)\n"
+	      "  --listen ADDR[:PORT]  where other nodes connect (any address, port 7117); again,\n"
+	      "                        up to 4 in all: another network, for another path\n"
 	      "  --socket PATH         where hkctl connects (" HK_DEFAULT_SOCKET ")\n"
 	      "  --name NAME           of this node (the host's name)\n"
 	      "  --state-dir DIR       keys, certificates, bans (" STATE_DEFAULT_DIR ")\n"
@@ -162,7 +163,10 @@ static void parse_options(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		switch (c) {
 		case OPT_LISTEN:
-			hkd.listen = optarg;
+			if (hkd.nr_listen == HK_PATHS_MAX)
+				bad_usage("--listen: %u addresses at most",
+					  HK_PATHS_MAX);
+			hkd.listen[hkd.nr_listen++] = optarg;
 			break;
 		case OPT_SOCKET:
 			hkd.socket_path = optarg;
@@ -239,17 +243,21 @@ static bool is_any(const struct sockaddr_storage *sa)
 	return IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
 }
 
-static int tcp_listen(char *err)
+/* at the @nr-th --listen; the first one without any is for all addresses */
+static int tcp_listen(unsigned int nr, char *err)
 {
-	const char *where = hkd.listen ? hkd.listen : "[::]";
+	const char *where = hkd.nr_listen ? hkd.listen[nr] : "[::]";
 	struct sockaddr_storage sa;
 	int fd, on = 1, off = 0;
 	socklen_t len;
 
 	if (address_parse(where, &sa, err))
 		return -1;
+	if (hkd.nr_listen > 1 && is_any(&sa))
+		return fail(err, "--listen %s: with several, each must be an address of this host",
+			    where);
 	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 && !hkd.listen && errno == EAFNOSUPPORT) {
+	if (fd < 0 && !hkd.nr_listen && errno == EAFNOSUPPORT) {
 		if (address_parse("0.0.0.0", &sa, err))
 			return -1;
 		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
@@ -266,6 +274,10 @@ static int tcp_listen(char *err)
 		fail(err, "--listen %s: %s", where, strerror(errno));
 		close(fd);
 		return -1;
+	}
+	if (nr) {
+		address_print(&sa, hkd.also[nr], sizeof(hkd.also[nr]));
+		return fd;
 	}
 	hkd.port = ntohs(sa.ss_family == AF_INET ?
 			 ((struct sockaddr_in *)&sa)->sin_port :
@@ -407,9 +419,25 @@ static int start_module(char *err)
 	return 0;
 }
 
+static int start_listeners(char *err)
+{
+	static struct listener tcp[HK_PATHS_MAX];
+	unsigned int i = 0;
+
+	do {
+		tcp[i].fd = tcp_listen(i, err);
+		tcp[i].fn = peer_incoming;
+		if (tcp[i].fd < 0)
+			return -1;
+		if (task_spawn(accept_all, &tcp[i]))
+			return fail(err, "out of memory");
+	} while (++i < hkd.nr_listen);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	static struct listener tcp, ctl;
+	static struct listener ctl;
 	char err[HK_ERR_LEN] = "";
 
 	parse_options(argc, argv);
@@ -430,17 +458,16 @@ int main(int argc, char **argv)
 	ctl.fn = control_accept;
 	if (ctl.fd < 0)
 		goto err_out;
-	tcp.fd = tcp_listen(err);
-	tcp.fn = peer_incoming;
-	if (tcp.fd < 0 || start_module(err) || trust_load(err))
+	if (start_listeners(err) || start_module(err) || trust_load(err))
 		goto err_socket;
-	if (task_spawn(accept_all, &tcp) || task_spawn(accept_all, &ctl) ||
-	    task_spawn(read_events, NULL) || task_spawn(renew_watch, NULL)) {
+	if (task_spawn(accept_all, &ctl) ||
+	    task_spawn(read_events, NULL) || task_spawn(renew_watch, NULL) ||
+	    task_spawn(path_watch, NULL)) {
 		fail(err, "out of memory");
 		goto err_socket;
 	}
 	log_info("node %s listens on %s port %u, hkctl on %s", hkd.name,
-		 hkd.listen ? hkd.listen : "any address", hkd.port,
+		 hkd.nr_listen ? hkd.listen[0] : "any address", hkd.port,
 		 hkd.socket_path);
 	say_ready();
 	loop_run();

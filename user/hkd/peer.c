@@ -144,10 +144,10 @@ static struct json_object *serve(uint16_t from, struct json_object *req,
 	if (!strcmp(cmd, "no-vm"))
 		return vm_any_alive(err) ? NULL : json_object_new_object();
 	if (!strcmp(cmd, "link-renew"))
-		return renew_link(from, err) ? NULL : json_object_new_object();
+		return renew_link(from, true, err) ? NULL : json_object_new_object();
 	if (!strcmp(cmd, "left")) {
 		log_info("node %u (%s) left", from, hkd.member[from].name);
-		member_forget(from);
+		member_forget(from, "left");
 		return json_object_new_object();
 	}
 	return vm_peer_request(from, cmd, req, err);
@@ -226,8 +226,11 @@ static void read_control(void *arg)
 		on_message(id, obj);
 	if (hkd.member[id].ctl == s) {
 		if (!err[0])
-			fail(err, "its daemon closed the control connection");
-		member_down(id, err);
+			member_down(id, "its daemon closed the control connection");
+		else if (path_several(id))
+			path_control_lost(id, err);
+		else
+			member_down(id, err);
 	}
 	shutdown(s->fd, SHUT_RDWR);
 	while (s->users)
@@ -252,6 +255,7 @@ static int attach_control(uint16_t id, struct stream *s, char *err)
 		rd->id = id;
 		rd->s = s;
 		hkd.member[id].ctl = s;
+		hkd.member[id].lost_at = 0;
 		if (!task_spawn(read_control, rd))
 			return 0;
 		hkd.member[id].ctl = NULL;
@@ -278,20 +282,23 @@ static int attach_link(uint16_t id, struct stream *s, char *err)
 			    hk_nl_error(hkd.nl));
 	m->link = true;
 	m->renewed_at = 0;
+	memset(m->path, 0, sizeof(m->path));
+	memset(m->path_base, 0, sizeof(m->path_base));
 	if (rdma)
 		log_info("link to node %u (%s) by RDMA: not encrypted", id,
 			 m->name);
 	return 0;
 }
 
-struct stream *peer_open(uint16_t id, enum purpose purpose, char *err)
+struct stream *peer_open_at(uint16_t id, const char *address, enum purpose purpose,
+			    char *err)
 {
 	struct member *m = &hkd.member[id];
 	uint64_t deadline = now_ms() + CONNECT_MS;
 	struct identity self, peer;
 	struct stream *s;
 
-	s = stream_connect(m->address, deadline, err);
+	s = stream_connect(address, deadline, err);
 	if (!s)
 		return NULL;
 	self_identity(&self);
@@ -299,7 +306,7 @@ struct stream *peer_open(uint16_t id, enum purpose purpose, char *err)
 		goto err_free;
 	if (peer.id != id || strcmp(peer.name, m->name)) {
 		fail(err, "at %s is node %u (%s), not node %u (%s) of this cluster",
-		     m->address, peer.id, peer.name, id, m->name);
+		     address, peer.id, peer.name, id, m->name);
 		goto err_free;
 	}
 	memcpy(m->serial, peer.serial, sizeof(m->serial));
@@ -308,6 +315,18 @@ struct stream *peer_open(uint16_t id, enum purpose purpose, char *err)
 err_free:
 	stream_free(s);
 	return NULL;
+}
+
+struct stream *peer_open(uint16_t id, enum purpose purpose, char *err)
+{
+	return peer_open_at(id, hkd.member[id].address, purpose, err);
+}
+
+int peer_control(uint16_t id, const char *address, char *err)
+{
+	struct stream *s = peer_open_at(id, address, PURPOSE_CONTROL, err);
+
+	return s ? attach_control(id, s, err) : -1;
 }
 
 int peer_connect(uint16_t id, char *err)
@@ -351,6 +370,11 @@ static void accepted(struct stream *s, enum purpose purpose,
 	memcpy(m->serial, peer->serial, sizeof(m->serial));
 	if (purpose == PURPOSE_RENEW) {
 		if (renew_accepted(peer->id, s, err))
+			log_error("%s", err);
+		return;
+	}
+	if (purpose >= PURPOSE_PATH0) {
+		if (path_accepted(peer->id, purpose - PURPOSE_PATH0, s, err))
 			log_error("%s", err);
 		return;
 	}

@@ -116,21 +116,35 @@ static int renew(uint16_t id, char *err)
 	return 0;
 }
 
-int renew_link(uint16_t id, char *err)
+/* The other node is to do it, as it makes the connections of this link. */
+static int ask_to_renew(uint16_t id, char *err)
+{
+	struct json_object *req = json_object_new_object();
+
+	js_add_str(req, "cmd", "link-renew");
+	return peer_call(id, req, NULL, 2 * RPC_MS, err);
+}
+
+int renew_link(uint16_t id, bool asked, char *err)
 {
 	struct member *m = &hkd.member[id];
-	struct json_object *req;
 	int r;
 
 	if (trust.plain)
 		return fail(err, "the cluster is plain: its links have no keys");
 	if (m->state != MEMBER_UP || !m->link)
 		return fail(err, "the link to node %u (%s) is not up", id, m->name);
-	if (id < hkd.self) {
-		req = json_object_new_object();
-		js_add_str(req, "cmd", "link-renew");
-		return peer_call(id, req, NULL, 2 * RPC_MS, err);
+	if (path_several(id)) {
+		r = path_renew(id, err);
+		if (r == 1)
+			r = asked ? fail(err, "node %u does not make the paths of this link",
+					 hkd.self) :
+				    ask_to_renew(id, err);
+		return r;
 	}
+	if (id < hkd.self)
+		return asked ? fail(err, "node %u is to renew this link", id) :
+			       ask_to_renew(id, err);
 	if (m->renewing)
 		return fail(err, "the link to node %u (%s) is being renewed", id,
 			    m->name);
@@ -152,12 +166,13 @@ void renew_watch(void *unused)
 		if (!hkd.self || trust.plain || look(&l, 0, err))
 			continue;
 		for (id = hkd.self + 1; id < HK_NODES_MAX; id++) {
-			if (hkd.member[id].state != MEMBER_UP ||
+			/* path.c sees to those with several */
+			if (hkd.member[id].state != MEMBER_UP || path_several(id) ||
 			    l.bytes[id] < hkd.member[id].renewed_at ||
 			    l.bytes[id] - hkd.member[id].renewed_at <
 			    hkd.renew_bytes)
 				continue;
-			if (renew_link(id, err))
+			if (renew_link(id, false, err))
 				log_error("new keys: %s", err);
 		}
 	}
@@ -174,7 +189,7 @@ struct json_object *renew_command(struct json_object *req, char *err)
 		fail(err, "node %u is this node", id);
 		return NULL;
 	}
-	if (renew_link(id, err))
+	if (renew_link(id, false, err))
 		return NULL;
 	reply = json_object_new_object();
 	js_add_int(reply, "peer-id", id);

@@ -20,6 +20,8 @@
 
 #define VMM_START_MS	60000
 #define KILL_AFTER_MS	5000
+/* all vCPUs come home first, one after the other */
+#define PAUSE_MS	30000
 
 static void keep_last_line(uint32_t id, const char *line)
 {
@@ -212,18 +214,25 @@ int vm_start_replica(struct vm *vm, char *err)
 
 static int start_vmm(struct vm *vm, char *err)
 {
+	struct spawn spawn = { 0 };
 	char path[512], **argv;
-	struct spawn spawn;
-	int pidfd, r = -1;
+	int fd[2], pidfd, r = -1;
+	struct stream *qmp;
 	pid_t pid;
 
-	argv = vmm_argv(vm, err);
-	if (!argv)
-		return -1;
-	vmm_path(vm, "qmp", path, sizeof(path));
-	unlink(path);
+	/* Its end is there before the VMM is: nobody has to wait to connect. */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd))
+		return fail(err, "socketpair: %s", strerror(errno));
+	qmp = stream_new(fd[0], "VMM");
+	argv = vmm_argv(vm, fd[1], err);
+	if (!qmp || !argv) {
+		if (argv)
+			fail(err, "out of memory");
+		goto out;
+	}
 	vmm_path(vm, "log", path, sizeof(path));
 	spawn.argv = argv;
+	spawn.keep_fd = fd[1];
 	spawn.out_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND |
 			    O_CLOEXEC, 0640);
 	if (spawn.out_fd < 0) {
@@ -241,9 +250,14 @@ static int start_vmm(struct vm *vm, char *err)
 		log_error("VM %s: %s: %s", vm->info.name, vm->info.device,
 			  strerror(errno));
 	r = mind_child(vm, pid, pidfd, NULL, err);
-	if (!r)
-		task_spawn(qmp_task, (void *)(uintptr_t)vm->info.id);
+	if (!r) {
+		/* Without it wait_vmm() gives up in the end. */
+		qmp_follow(vm, qmp, err);
+		qmp = NULL;
+	}
 out:
+	close(fd[1]);
+	stream_free(qmp);
 	vmm_free_argv(argv);
 	return r;
 }
@@ -446,5 +460,25 @@ struct json_object *vm_stop(struct json_object *req, struct stream *out,
 		     vm->info.name, (int)vm->pid);
 		return NULL;
 	}
+	return json_object_new_object();
+}
+
+struct json_object *vm_pause(const char *cmd, struct json_object *req, char *err)
+{
+	struct vm *vm = vm_find(js_str(req, "name"), err);
+
+	if (!vm)
+		return NULL;
+	if (vm->info.origin != hkd.self)
+		return forward(vm, cmd, PAUSE_MS + RPC_MS, err);
+	if (!vm->pid) {
+		fail(err, "VM %s does not run (%s)", vm->info.name,
+		     hk_vm_state_name(vm->info.state));
+		return NULL;
+	}
+	/* the VMM answers when its vCPUs stand still, wherever they were */
+	if (qmp_command(vm->info.id, strcmp(cmd, "vm-pause") ? "cont" : "stop",
+			PAUSE_MS, err))
+		return NULL;
 	return json_object_new_object();
 }

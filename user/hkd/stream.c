@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "log.h"
 #include "stream.h"
@@ -198,26 +197,6 @@ struct stream *stream_connect(const char *address, uint64_t deadline, char *err)
 				   sizeof(struct sockaddr_in6), deadline);
 	} while (e == EHOSTUNREACH && --tries);
 	return e ? cannot_connect(what, e, err) : stream_new(fd, what);
-}
-
-struct stream *stream_connect_unix(const char *path, uint64_t deadline,
-				   char *err)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd, e;
-
-	if (strlen(path) >= sizeof(sa.sun_path)) {
-		fail(err, "path %s is too long for a socket", path);
-		return NULL;
-	}
-	strcpy(sa.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		fail(err, "socket: %s", strerror(errno));
-		return NULL;
-	}
-	e = finish_connect(fd, &sa, sizeof(sa), deadline);
-	return e ? cannot_connect(path, e, err) : stream_new(fd, path);
 }
 
 int stream_read_line(struct stream *s, const char **line, uint64_t deadline,

@@ -40,8 +40,6 @@ struct stream *stream_new(int fd, const char *what);
 void stream_free(struct stream *s);
 /* @address: "10.0.0.2", "10.0.0.2:7117", "[fd00::1]:7117" */
 struct stream *stream_connect(const char *address, uint64_t deadline, char *err);
-struct stream *stream_connect_unix(const char *path, uint64_t deadline,
-				   char *err);
 /* give the socket away, blocking as it was; frees the stream */
 int stream_release(struct stream *s);
 

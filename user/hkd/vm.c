@@ -280,6 +280,9 @@ struct json_object *vm_peer_request(uint16_t from, const char *cmd,
 		return vm_start(req, NULL, err);
 	if (vm->info.origin == hkd.self && !strcmp(cmd, "vm-stop"))
 		return vm_stop(req, NULL, err);
+	if (vm->info.origin == hkd.self &&
+	    (!strcmp(cmd, "vm-pause") || !strcmp(cmd, "vm-resume")))
+		return vm_pause(cmd, req, err);
 	if (vm->info.origin == hkd.self && !strcmp(cmd, "vm-delete"))
 		return vm_delete(req, err);
 	if (vm->info.origin != from) {

@@ -24,6 +24,9 @@
  * @why: what the process had to say about its end
  * @qmp: connection to the VMM
  * @qmp_ready: the VMM takes commands
+ * @qmp_asked: number of the last command, counts on
+ * @qmp_answered: number of the last answer
+ * @qmp_error: what that had to complain of, or ""
  * @stop_asked: vm stop
  */
 struct vm {
@@ -41,6 +44,9 @@ struct vm {
 	char why[HK_REASON_LEN];
 	struct stream *qmp;
 	bool qmp_ready;
+	uint32_t qmp_asked;
+	uint32_t qmp_answered;
+	char qmp_error[HK_REASON_LEN];
 };
 
 /*
@@ -75,6 +81,8 @@ struct json_object *vm_start(struct json_object *req, struct stream *out,
 			     char *err);
 struct json_object *vm_stop(struct json_object *req, struct stream *out,
 			    char *err);
+/* @cmd: vm-pause or vm-resume */
+struct json_object *vm_pause(const char *cmd, struct json_object *req, char *err);
 int vm_start_replica(struct vm *vm, char *err);
 /* SIGTERM after @grace_ms, SIGKILL 5 s later; returns when it has ended */
 void vm_end_process(uint32_t id, uint64_t grace_ms);
@@ -84,18 +92,21 @@ void vm_end_process_later(struct vm *vm, uint64_t grace_ms);
 /*
  * vmm.c: the VMM's command line; a NULL-terminated array for vmm_free_argv()
  */
-char **vmm_argv(const struct vm *vm, char *err);
+char **vmm_argv(const struct vm *vm, int qmp_fd, char *err);
 void vmm_free_argv(char **argv);
 void vmm_path(const struct vm *vm, const char *suffix, char *buf, size_t len);
 
-/* qmp.c: connect and follow, as a task; @id_as_pointer of the VM */
-void qmp_task(void *id_as_pointer);
+/* qmp.c: follow what comes on @s, as a task; takes @s over, also when it fails */
+int qmp_follow(struct vm *vm, struct stream *s, char *err);
 int qmp_quit(struct vm *vm, char *err);
+/* a command without arguments, one at a time; returns when it has been answered */
+int qmp_command(uint32_t id, const char *command, uint64_t timeout_ms, char *err);
 
 /* child.c */
 struct spawn {
 	char *const *argv;
 	int out_fd;	/* stdout and stderr, -1: inherited */
+	int keep_fd;	/* one more, under the same number; 0: none */
 };
 
 pid_t child_spawn(const struct spawn *spawn, int *pidfd, char *err);

@@ -142,10 +142,10 @@ static void add_boot(struct args *args, const struct vm *vm)
 	}
 }
 
-static void add_machine(struct args *args, const struct vm *vm)
+static void add_machine(struct args *args, const struct vm *vm, int qmp_fd)
 {
 	unsigned long long kib = vm->info.ram_pages * (HK_PAGE_SIZE / 1024);
-	char path[512], *esc;
+	char *esc;
 
 	add(args, "-name");
 	add(args, "%s", vm->info.name);
@@ -168,15 +168,13 @@ static void add_machine(struct args *args, const struct vm *vm)
 	add(args, "-nodefaults");
 	add(args, "-nographic");
 	add(args, "-no-reboot");
-	vmm_path(vm, "qmp", path, sizeof(path));
-	esc = escape(path);
-	add(args, "-qmp");
-	add(args, "unix:%s,server=on,wait=off", esc ? esc : "");
-	args->bad |= !esc;
-	free(esc);
+	add(args, "-chardev");
+	add(args, "socket,id=qmp0,fd=%d", qmp_fd);
+	add(args, "-mon");
+	add(args, "chardev=qmp0,mode=control");
 }
 
-char **vmm_argv(const struct vm *vm, char *err)
+char **vmm_argv(const struct vm *vm, int qmp_fd, char *err)
 {
 	struct json_object *extra = js_array(vm->config, "args");
 	size_t i, n = extra ? json_object_array_length(extra) : 0;
@@ -188,7 +186,7 @@ char **vmm_argv(const struct vm *vm, char *err)
 		return NULL;
 	}
 	add(args, "%s", hkd.qemu);
-	add_machine(args, vm);
+	add_machine(args, vm, qmp_fd);
 	add_serial(args, vm);
 	add_boot(args, vm);
 	add_disk(args, vm);

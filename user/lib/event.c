@@ -31,6 +31,10 @@ static int on_event(struct nl_msg *msg, void *arg)
 		event.kind = HK_CMD_LINK_NTF;
 		hk_link_parse(tb, &event.link);
 		break;
+	case HK_CMD_PATH_NTF:
+		event.kind = HK_CMD_PATH_NTF;
+		hk_path_parse(tb, &event.path);
+		break;
 	case HK_CMD_VM_NTF:
 		event.kind = HK_CMD_VM_NTF;
 		hk_vm_parse(tb, &event.vm);

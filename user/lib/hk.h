@@ -110,7 +110,8 @@ int hk_link_dump(struct hk_nl *nl, hk_link_fn fn, void *arg);
 /* @transport: "tcp", "rdma" */
 int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd,
 		const char *transport);
-int hk_link_del(struct hk_nl *nl, uint16_t peer);
+/* @reason: what both ends say of it; -ENOENT: none, or it ended by itself */
+int hk_link_del(struct hk_nl *nl, uint16_t peer, const char *reason);
 /* go over to another connection; -EBUSY while it does so already */
 int hk_link_renew(struct hk_nl *nl, uint16_t peer, int fd);
 /*
@@ -121,6 +122,32 @@ int hk_link_echo(struct hk_nl *nl, uint16_t peer, uint32_t *count,
 const char *hk_link_state_name(uint8_t state);
 /* "rtt-ns-p99"; NULL for a number without a name */
 const char *hk_link_stat_name(unsigned int stat);
+
+/*
+ * Paths: the connections of a link
+ */
+#define HK_PATHS_MAX	4	/* ids are 0 to 3 */
+
+struct hk_path_info {
+	uint16_t peer;
+	char name[HK_NAME_MAX];
+	uint8_t path;
+	uint8_t state;
+	char reason[HK_REASON_LEN];
+	char local[64];
+	char remote[64];
+	uint64_t rtt_ns;
+	uint64_t tx_bytes, rx_bytes;
+	uint64_t retransmits, duplicates;
+	uint32_t failovers;
+};
+
+typedef void (*hk_path_fn)(const struct hk_path_info *path, void *arg);
+int hk_path_dump(struct hk_nl *nl, hk_path_fn fn, void *arg);
+/* the link to @peer gets the connected socket @fd as its path @path */
+int hk_path_add(struct hk_nl *nl, uint16_t peer, uint8_t path, int fd);
+int hk_path_del(struct hk_nl *nl, uint16_t peer, uint8_t path);
+const char *hk_path_state_name(uint8_t state);
 
 /*
  * VMs
@@ -184,8 +211,9 @@ const char *hk_stat_name(unsigned int stat);
  * Multicast events
  */
 struct hk_event {
-	enum hk_cmd kind;	/* HK_CMD_{LINK,VM,VCPU}_NTF */
+	enum hk_cmd kind;	/* HK_CMD_{LINK,PATH,VM,VCPU}_NTF */
 	struct hk_link_info link;
+	struct hk_path_info path;
 	struct hk_vm_info vm;
 	struct hk_vcpu_info vcpu;
 };

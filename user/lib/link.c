@@ -119,13 +119,16 @@ int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd,
 	return hk_nl_do(nl, msg, NULL, NULL);
 }
 
-int hk_link_del(struct hk_nl *nl, uint16_t peer)
+int hk_link_del(struct hk_nl *nl, uint16_t peer, const char *reason)
 {
 	struct nl_msg *msg = hk_nl_new(nl, HK_CMD_LINK_DEL, 0);
+	char text[HK_REASON_LEN];
 
 	if (!msg)
 		return -ENOMEM;
+	snprintf(text, sizeof(text), "%s", reason);
 	nla_put_u16(msg, HK_A_PEER_ID, peer);
+	nla_put_string(msg, HK_A_REASON, text);
 	return hk_nl_do(nl, msg, NULL, NULL);
 }
 

@@ -59,6 +59,13 @@ struct nla_policy hk_nl_policy[HK_A_MAX + 1] = {
 	[HK_A_MSG_TYPES]	= { .type = NLA_NESTED },
 	[HK_A_MSG_TYPE]		= { .type = NLA_NESTED },
 	[HK_A_MSG_NAME]		= { .type = NLA_STRING },
+	[HK_A_PATH_ID]		= { .type = NLA_U8 },
+	[HK_A_PATH_STATE]	= { .type = NLA_U8 },
+	[HK_A_LOCAL_ADDRESS]	= { .type = NLA_STRING },
+	[HK_A_PEER_ADDRESS]	= { .type = NLA_STRING },
+	[HK_A_RETRANSMITS]	= { .type = NLA_U64 },
+	[HK_A_DUPLICATES]	= { .type = NLA_U64 },
+	[HK_A_FAILOVERS]	= { .type = NLA_U32 },
 	[HK_A_COUNT]		= { .type = NLA_U32 },
 	[HK_A_LEN]		= { .type = NLA_U32 },
 };

@@ -42,6 +42,7 @@ uint64_t hk_nla_u64(struct nlattr **tb, int attr);
 void hk_nla_str(struct nlattr **tb, int attr, char *buf, size_t len);
 
 void hk_link_parse(struct nlattr **tb, struct hk_link_info *link);
+void hk_path_parse(struct nlattr **tb, struct hk_path_info *path);
 void hk_vm_parse(struct nlattr **tb, struct hk_vm_info *vm);
 void hk_vcpu_parse(struct nlattr **tb, struct hk_vcpu_info *vcpu);
 

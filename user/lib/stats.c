@@ -42,6 +42,8 @@ static const char *const names[HK_STAT_MAX + 1] = {
 	[HK_STAT_CLOCK_STEPS]		= "clock-steps",
 	[HK_STAT_CLOCK_STEPPED_TICKS]	= "clock-stepped-ticks",
 	[HK_STAT_CLOCK_LATE]		= "clock-late",
+	[HK_STAT_DOORBELLS]		= "doorbells",
+	[HK_STAT_READ_EXCLUSIVE]	= "read-exclusive",
 };
 
 const char *hk_stat_name(unsigned int stat)

@@ -6,15 +6,17 @@
 --
 -- Plain links only: with TLS there is nothing to see. A connection begins with TLS
 -- of the two daemons, in plain clusters too; messages follow from the first header on,
--- up to a switch, behind which that direction goes on in another connection. Layouts are
+-- up to a switch, behind which that direction goes on in another connection; further
+-- connections of a link begin with a path. Layouts are
 -- those of fabric/msg.h and migrate/msg.h, the names those of the module.
 
 local MAGIC, VERSION, HDR, PAGE = 0x4b48, 1, 32, 4096
 
 local types = {
 	[1] = "hello", [2] = "ping", [3] = "pong", [4] = "echo", [5] = "echo-reply",
-	[6] = "bye", [7] = "switch", [16] = "page", [17] = "spill", [32] = "vm-dead",
-	[33] = "vm-config", [34] = "replica-ready", [35] = "vm-config-ack", [36] = "vm-clock",
+	[6] = "bye", [7] = "switch", [8] = "path", [9] = "ack", [16] = "page",
+	[17] = "spill", [18] = "page-group", [32] = "vm-dead", [33] = "vm-config",
+	[34] = "replica-ready", [35] = "vm-config-ack", [36] = "vm-clock",
 	[48] = "vcpu-state", [49] = "vcpu-taken", [50] = "vcpu-move",
 	[51] = "vcpu-irq", [52] = "vcpu-exit", [53] = "vcpu-exit-done",
 	[54] = "vcpu-ident", [55] = "vcpu-moved",
@@ -60,6 +62,8 @@ field("t_peer", ProtoField.uint64, "TSC of the peer")
 field("used", ProtoField.uint64, "Pages used")
 field("budget", ProtoField.uint64, "Pages contributed")
 field("cookie", ProtoField.uint64, "Cookie")
+field("path", ProtoField.uint8, "Path")
+field("acked", ProtoField.uint64, "Last message that has come")
 field("reply_len", ProtoField.uint32, "Reply length")
 field("reply_page", ProtoField.uint32, "Reply carries a page")
 field("gfn", ProtoField.uint64, "gfn", base.HEX)
@@ -73,6 +77,7 @@ field("dflags", ProtoField.uint8, "Page flags", base.HEX)
 field("have", ProtoField.bool, "Requester has a copy", 8, nil, 0x01)
 field("no_done", ProtoField.bool, "Transaction is closed", 8, nil, 0x02)
 field("content", ProtoField.uint8, "Content", base.DEC, contents)
+field("map", ProtoField.uint32, "Pages from the first on", base.HEX)
 field("nr", ProtoField.uint32, "Entries")
 field("text", ProtoField.stringz, "Reason")
 field("kind", ProtoField.uint32, "Section")
@@ -127,11 +132,15 @@ local bodies = {
 		{ "features", 4, 4 }, { "cluster", 8, 16 } },
 	[2] = ping, [3] = ping, [4] = echo, [5] = { { "cookie", 0, 8 } },
 	[6] = text,
+	[8] = { { "node", 0, 2 }, { "path", 2, 1 }, { "cookie", 8, 8 },
+		{ "cluster", 16, 16 } },
+	[9] = { { "acked", 0, 8 } },
 	[16] = { { "gfn", 0, 8 }, { "fill", 8, 8 }, { "acks", 16, 8 },
 		 { "data_token", 24, 4 }, { "ack_token", 28, 4 },
 		 { "req", 32, 2 }, { "dtype", 34, 1 }, { "dflags", 35, 1 },
 		 { "have", 35, 1 }, { "no_done", 35, 1 }, { "content", 36, 1 } },
 	[17] = { { "nr", 0, 4 } },
+	[18] = { { "map", 8, 4 }, { "req", 12, 2 }, { "dtype", 14, 1 } },
 	[32] = text,
 	[33] = { { "kind", 0, 4 }, { "index", 4, 4 }, { "config_seq", 8, 8 } },
 	[34] = vcpu_msg {},
@@ -151,6 +160,28 @@ local bodies = {
 			  { "cookie", 16, 8 }, { "text", 24, -1 } },
 }
 
+-- Requests for several pages: number and tokens of each
+local function group_dissect(body, tree)
+	local first, map = body(0, 8):le_uint64(), body(8, 4):le_uint()
+	local each = body(14, 1):uint() == 2 and 8 or 4
+	local off = 16
+
+	for i = 0, 31 do
+		if bit.band(bit.rshift(map, i), 1) ~= 0 then
+			tree:add(f.gfn, body(0, 8), first + i)
+			if off + each > body:len() then
+				tree:add_proto_expert_info(short)
+				return
+			end
+			tree:add_le(f.data_token, body(off, 4))
+			if each == 8 then
+				tree:add_le(f.ack_token, body(off + 4, 4))
+			end
+			off = off + each
+		end
+	end
+end
+
 local function body_dissect(body, type, tree)
 	for _, d in ipairs(bodies[type] or {}) do
 		local name, off, len = d[1], d[2], d[3]
@@ -164,7 +195,9 @@ local function body_dissect(body, type, tree)
 		end
 		tree:add_le(f[name], body(off, len))
 	end
-	if type == 17 then
+	if type == 18 then
+		group_dissect(body, tree)
+	elseif type == 17 then
 		for off = 8, body:len() - 8, 8 do
 			tree:add_le(f.gfn, body(off, 8))
 		end
@@ -182,6 +215,18 @@ local function summary(buf, type, len)
 				  buf(HDR, 8):le_uint64():tohex():gsub("^0+(%x)", "%1"))
 		if buf(HDR + 32, 2):le_uint() ~= 0 then
 			s = s .. " for node " .. buf(HDR + 32, 2):le_uint()
+		end
+	elseif type == 18 and len >= 16 then
+		local dtype, map, nr = buf(HDR + 14, 1):uint(), buf(HDR + 8, 4):le_uint(), 0
+
+		for i = 0, 31 do
+			nr = nr + bit.band(bit.rshift(map, i), 1)
+		end
+		s = string.format("%s %d pages from gfn %s",
+				  dtypes[dtype] or "page message " .. dtype, nr,
+				  buf(HDR, 8):le_uint64():tohex():gsub("^0+(%x)", "%1"))
+		if buf(HDR + 12, 2):le_uint() ~= 0 then
+			s = s .. " for node " .. buf(HDR + 12, 2):le_uint()
 		end
 	elseif type >= 48 and len >= 4 then
 		s = string.format("%s vCPU %d", s, buf(HDR, 4):le_uint())

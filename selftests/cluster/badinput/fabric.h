@@ -2,8 +2,9 @@
 /* Part of badinput.c: a peer that breaks the protocol */
 
 enum {
-	T_PING, T_ECHO, T_BYE, T_PAGE, T_SPILL, T_VM_DEAD, T_CONFIG, T_CONFIG_ACK, T_CLOCK, T_READY,
-	T_STATE, T_TAKEN, T_MOVE, T_MOVED, T_IRQ, T_EXIT, T_EXIT_DONE, T_IDENT, T_HELLO,
+	T_PING, T_ECHO, T_BYE, T_PAGE, T_GROUP, T_SPILL, T_VM_DEAD, T_CONFIG, T_CONFIG_ACK, T_CLOCK, T_READY,
+	T_STATE, T_TAKEN, T_MOVE, T_MOVED, T_IRQ, T_EXIT, T_EXIT_DONE, T_IDENT, T_PATH, T_ACK,
+	T_HELLO,
 };
 
 /* What becomes of it */
@@ -52,6 +53,8 @@ static void tmpl_make(struct peer *p, struct msg *m, int tmpl)
 		[T_ECHO] = { HK_MSG_ECHO, 1, 0, sizeof(struct hk_wire_echo) },
 		[T_BYE] = { HK_MSG_BYE, 0, 0, sizeof(struct hk_wire_text) },
 		[T_PAGE] = { HK_MSG_PAGE, 1, 1, sizeof(struct hk_wire_page_msg) },
+		[T_GROUP] = { HK_MSG_PAGE_GROUP, 1, 1,
+			      sizeof(struct hk_wire_page_group) + 12 },
 		[T_SPILL] = { HK_MSG_SPILL, 1, 1, sizeof(struct hk_wire_spill) + 8 },
 		[T_VM_DEAD] = { HK_MSG_VM_DEAD, 0, 1, sizeof(struct hk_wire_text) },
 		[T_CONFIG] = { HK_MSG_VM_CONFIG, 0, 1, sizeof(struct hk_wire_config) +
@@ -66,6 +69,8 @@ static void tmpl_make(struct peer *p, struct msg *m, int tmpl)
 		[T_IRQ] = { HK_MSG_VCPU_IRQ, 0, 1, sizeof(struct hk_wire_irq) },
 		[T_EXIT] = { HK_MSG_VCPU_EXIT, 0, 1, sizeof(struct hk_wire_exit) },
 		[T_EXIT_DONE] = { HK_MSG_VCPU_EXIT_DONE, 0, 1, sizeof(struct hk_wire_exit) },
+		[T_PATH] = { HK_MSG_PATH, 0, 0, sizeof(struct hk_wire_path) },
+		[T_ACK] = { HK_MSG_ACK, 0, 0, sizeof(struct hk_wire_ack) },
 		[T_IDENT] = { HK_MSG_VCPU_IDENT, 0, 1, sizeof(struct hk_wire_ident) },
 	};
 
@@ -75,6 +80,12 @@ static void tmpl_make(struct peer *p, struct msg *m, int tmpl)
 	}
 	msg_init(p, m, t[tmpl].type, t[tmpl].lane, t[tmpl].vm * VM, t[tmpl].len);
 	switch (tmpl) {
+	case T_PATH:
+		((struct hk_wire_path *)BODY(m))->node = p->id;
+		((struct hk_wire_path *)BODY(m))->path = 1;
+		((struct hk_wire_path *)BODY(m))->cookie = 77;
+		memcpy(((struct hk_wire_path *)BODY(m))->cluster, cluster, sizeof(cluster));
+		break;
 	case T_ECHO:
 		((struct hk_wire_echo *)BODY(m))->reply_len = 16;
 		break;
@@ -84,6 +95,12 @@ static void tmpl_make(struct peer *p, struct msg *m, int tmpl)
 		break;
 	case T_PAGE:
 		((struct hk_wire_page_msg *)BODY(m))->dtype = HK_DMSG_GET_S;
+		break;
+	case T_GROUP:
+		*(struct hk_wire_page_group *)BODY(m) = (struct hk_wire_page_group){
+			.map = 7, .dtype = HK_DMSG_GET_S,
+		};
+		memset(((struct hk_wire_page_group *)BODY(m))->token, 0xd5, 12);
 		break;
 	case T_SPILL:
 		((struct hk_wire_spill *)BODY(m))->nr = 1;
@@ -112,7 +129,7 @@ static const struct fcase header_cases[] = {
 	{ "version 0", T_PING, ENDS, BROKE("wrong wire version"), P(H(version, 0)) },
 	{ "version 2", T_PING, ENDS, BROKE("wrong wire version"), P(H(version, 2)) },
 	{ "type 0", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 0)) },
-	{ "type 8", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 8)) },
+	{ "type 10", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 10)) },
 	{ "type 63", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 63)) },
 	{ "type 64", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 64)) },
 	{ "type 255", T_PING, ENDS, BROKE("unknown message type"), P(H(type, 255)) },
@@ -159,6 +176,23 @@ static const struct fcase header_cases[] = {
 	{ "ECHO_REPLY not asked for", T_ECHO, LIVES, NULL, P(H(type, HK_MSG_ECHO_REPLY)) },
 	{ "SWITCH with a body", T_PING, ENDS, BROKE("body too long"),
 	  P(H(type, HK_MSG_SWITCH)) },
+	{ "PATH", T_PATH, LIVES, NULL, P() },
+	{ "PATH of another node", T_PATH, ENDS, BROKE("PATH of another node"),
+	  P(B(path, node, 3)) },
+	{ "PATH of another cluster", T_PATH, ENDS, BROKE("PATH of another cluster"),
+	  P(B1(path, cluster, 15, 'x')) },
+	{ "PATH 4", T_PATH, ENDS, BROKE("PATH with a number too high"), P(B(path, path, 4)) },
+	{ "PATH 255", T_PATH, ENDS, BROKE("PATH with a number too high"),
+	  P(B(path, path, 255)) },
+	{ "PATH without a cookie", T_PATH, ENDS, BROKE("PATH without a cookie"),
+	  P(B(path, cookie, 0)) },
+	{ "PATH reserved", T_PATH, ENDS, BROKE("PATH with a reserved field"),
+	  P(B1(path, reserved, 4, 1)) },
+	{ "PATH without a number, one path", T_PATH, ENDS, BROKE("sequence number"),
+	  P(H(seq, 0)) },
+	{ "ACK with a number", T_ACK, ENDS, BROKE("ACK with a number"), P() },
+	{ "ACK, one path", T_ACK, ENDS, BROKE("sequence number"), P(H(seq, 0)) },
+	{ "ACK short", T_ACK, ENDS, BROKE("body too short"), P(H(len, 7)) },
 	{ "BYE", T_BYE, ENDS, "node 2 left: going? now", P() },
 	{ "VM_DEAD", T_VM_DEAD, KILLS, "going? now", P() },
 	{ "VM_DEAD without end", T_VM_DEAD, KILLS, "going", P(B1(text, text, 191, 'x')) },
@@ -200,7 +234,6 @@ static const struct fcase page_cases[] = {
 	{ "GET_S with req", T_PAGE, ENDS, "requester or acks", P(FIELD(req, 2)) },
 	{ "GET_X with acks", T_PAGE, ENDS, "requester or acks",
 	  P(DTYPE(GET_X), FIELD(acks, 4)) },
-	{ "GET_S with a token for ACKs", T_PAGE, ENDS, "token", P(FIELD(ack_token, 1)) },
 	{ "DONE with a token", T_PAGE, ENDS, "token",
 	  P(DTYPE(DONE), FIELD(req, 2), FIELD(data_token, 1)) },
 	{ "FWD_S with a token for ACKs", T_PAGE, ENDS, "token",
@@ -252,6 +285,9 @@ static const struct fcase page_cases[] = {
 	  .times = 2 },
 	{ "GET_X", T_PAGE, LIVES, NULL,
 	  P(DTYPE(GET_X), FIELD(data_token, 0xd0000001), FIELD(ack_token, 0xa0000001)),
+	  .reply = HK_MSG_PAGE },
+	{ "GET_S with a token for the page", T_PAGE, LIVES, NULL,
+	  P(FIELD(data_token, 0xd0000003), FIELD(ack_token, 0xa0000003)),
 	  .reply = HK_MSG_PAGE },
 	{ "INV of what is not here", T_PAGE, LIVES, NULL,
 	  P(DTYPE(INV), FIELD(gfn, 256), FIELD(req, 2), FIELD(ack_token, 0xa0000002)),
@@ -684,6 +720,8 @@ static void try_silence(unsigned int dead_ms)
 	link_end(&p);
 }
 
+#include "group.h"
+
 static void fabric_tests(void)
 {
 	node_set(DEAD_MS);
@@ -693,6 +731,7 @@ static void fabric_tests(void)
 	group("headers and messages of the link");
 	try_messages(page_cases, ARRAY_SIZE(page_cases));
 	group("messages about pages");
+	group_tests();
 	try_messages(vcpu_cases, ARRAY_SIZE(vcpu_cases));
 	group("messages about vCPUs");
 	try_ends();

@@ -32,6 +32,7 @@ static const struct kind kinds[] = {
 	{ HK_A_COUNT, "count", 'u', 1, 4096 },
 	{ HK_A_LEN, "len", 'u', 16, 0 },
 	{ HK_A_REPLY_PAGE, NULL, 'f', 0, 0 },
+	{ HK_A_PATH_ID, "path-id", 'u', 0, HK_PATH_MAX - 1 },
 };
 
 static const struct hk_member member_one = { 1, 0, 1 };
@@ -70,6 +71,11 @@ static const struct request {
 	{ "STATS_GET", HK_CMD_STATS_GET, false, true, { U32(VM_ID, 1) } },
 	{ "LINK_ECHO", HK_CMD_LINK_ECHO, true, false, {
 		U16(PEER_ID, 2), U32(COUNT, 1), U32(LEN, 64), FLAG(REPLY_PAGE) } },
+	{ "PATH_ADD", HK_CMD_PATH_ADD, true, false, {
+		U16(PEER_ID, 2), U8(PATH_ID, 1), U32(FD, 0) } },
+	{ "PATH_DEL", HK_CMD_PATH_DEL, true, false, {
+		U16(PEER_ID, 2), U8(PATH_ID, 1) } },
+	{ "PATH_GET", HK_CMD_PATH_GET, false, true, {} },
 };
 
 static const struct kind *kind_of(int type)
@@ -402,6 +408,16 @@ static const struct state_case states_full[] = {
 	  { U16(PEER_ID, 3), STR(PEER_NAME, "a"), U32(FD, 999) } },
 	{ "LINK_ADD of standard output", HK_CMD_LINK_ADD, ENOTSOCK, "is not a socket",
 	  { U16(PEER_ID, 3), STR(PEER_NAME, "a"), U32(FD, 1) } },
+	{ "PATH_ADD to none", HK_CMD_PATH_ADD, ENOENT, "no link to node 3",
+	  { U16(PEER_ID, 3), U8(PATH_ID, 1), U32(FD, 0) } },
+	{ "PATH_ADD of no descriptor", HK_CMD_PATH_ADD, EBADF, "is not a socket",
+	  { U16(PEER_ID, 2), U8(PATH_ID, 1), U32(FD, 999) } },
+	{ "PATH_DEL of none", HK_CMD_PATH_DEL, ENOENT, "has no path 1",
+	  { U16(PEER_ID, 2), U8(PATH_ID, 1) } },
+	{ "PATH_DEL of the only one", HK_CMD_PATH_DEL, EBUSY, "no other path",
+	  { U16(PEER_ID, 2), U8(PATH_ID, 0) } },
+	{ "PATH_DEL to none", HK_CMD_PATH_DEL, ENOENT, "no link to node 3",
+	  { U16(PEER_ID, 3), U8(PATH_ID, 0) } },
 	{ "LINK_DEL of none", HK_CMD_LINK_DEL, ENOENT, "no link to node 3",
 	  { U16(PEER_ID, 3) } },
 	{ "LINK_ECHO to none", HK_CMD_LINK_ECHO, ENOTCONN, "no link to node 3",
