@@ -175,7 +175,7 @@ void hk_link_close(struct hk_link *link, const char *why)
 {
 	unsigned int i;
 
-	for (i = 0; i < HK_PATH_MAX; i++)
+	for (i = 0; i < PATH_PLACES; i++)
 		if (WARN_ON_ONCE(current == READ_ONCE(link->paths[i].rx_task)))
 			return;
 	hk_link_end(link, why ? END_TELL : 0, "%s", why ?: "closed");
@@ -714,7 +714,7 @@ void hk_link_stats_get(struct hk_link *link, struct hk_link_stats *stats)
 	stats->tx_bytes = READ_ONCE(link->tx_bytes);
 	stats->rx_msgs = READ_ONCE(link->rx_seq);
 	stats->rx_bytes = 0;
-	for (i = 0; i < HK_PATH_MAX; i++)
+	for (i = 0; i < PATH_PLACES; i++)
 		stats->rx_bytes += READ_ONCE(link->paths[i].rx_bytes);
 	stats->rx_stale = READ_ONCE(link->rx_stale);
 	stats->renewals = READ_ONCE(link->renewals);

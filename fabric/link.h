@@ -60,8 +60,8 @@ struct hk_msg {
  *	link waits for recv next, and recv may be waiting for such a one.
  * @down: the link ended; exactly once, in process context; @why is text for
  *	humans. No recv runs or will run. Must not call hk_link_close().
- * @path: optional: a path can be used now, or no longer. In process context; not after
- *	@down
+ * @path: optional: a path can be used now, or no longer, or has another connection. In
+ *	process context; not after @down
  * @fill_ping: optional: put node figures (used, budget) into a PING or PONG. Called
  *	in the sending and in the receiving thread, perhaps at the same time.
  * @seen_ping: optional: the peer's figures, in the receiving thread
@@ -255,11 +255,13 @@ int hk_link_renew(struct hk_link *link, struct socket *sock, char *why);
  * @why: out, HK_REASON_MAX bytes: text for humans when it fails
  *
  * Returns at once. The path is joining until the peer has taken it up as well; when
- * that takes longer than dead_ms it is dropped, and the link goes on.
+ * that takes longer than dead_ms it is dropped, and the link goes on. Where there is such a
+ * path it stays in use meanwhile; then the new connection takes its place, and the renewals
+ * of the statistics count one more.
  * Context: process, may sleep.
- * Return: 0; -ENOTCONN the link is not up; -EOPNOTSUPP it is not over TCP; -EEXIST
- * there is such a path; -EBUSY a former one has not gone yet, or a renewal has not
- * ended; -ENOMEM; or what is wrong with the socket
+ * Return: 0; -ENOTCONN the link is not up; -EOPNOTSUPP it is not over TCP; -EBUSY one
+ * is joining, or has not gone yet, or a renewal has not ended; -ENOMEM; or what is wrong
+ * with the socket
  */
 int hk_link_path_add(struct hk_link *link, unsigned int id, struct socket *sock,
 		     char *why);

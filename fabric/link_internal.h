@@ -51,10 +51,16 @@ enum link_state {
 #define ACK_MSGS		64
 #define ACK_BYTES		(256 << 10)
 
+/*
+ * Places for connections of a link: path I has those at I and at I + HK_PATH_MAX, so that it
+ * can go over to a new connection while the former one carries
+ */
+#define PATH_PLACES		(2 * HK_PATH_MAX)
+
 /**
  * struct hk_path - one connection of a link; see the head of link_path.c
  * @link: it
- * @id: place in &hk_link.paths
+ * @id: number of the path
  * @state: enum hk_link_path_state, ACTIVE and STANDBY being the same here; under
  *	&hk_link.lock, also read without
  * @conn: connection that is read from, NULL: none; written under &hk_link.lock and
@@ -119,7 +125,7 @@ struct hk_path {
  * @ops: calls to the owner
  * @cfg: parameters
  * @transport: its name, also when its module has gone
- * @paths: its connections; the first is there from the beginning
+ * @paths: its connections, see PATH_PLACES; the first is there from the beginning
  * @active: path that the sender uses; written by it under @lock
  * @active_gen: its &hk_path.gen when it was chosen (sender only)
  * @tx_using: path that the sender is in the transport for, or NULL; under @lock
@@ -127,7 +133,7 @@ struct hk_path {
  *	written to; another one than is read from during a renewal
  * @prev: during a renewal: where both were; under @lock, and @conn_lock to let it go
  * @next: where both go; likewise
- * @renewals: renewals that have ended
+ * @renewals: connections that have taken the place of another one; under @lock
  * @lock: protects the fields down to @up_since
  * @state: enum link_state; also read without @lock
  * @end_flags: END_*, valid from ENDING on
@@ -201,7 +207,7 @@ struct hk_link {
 	const struct hk_link_ops *ops;
 	struct hk_link_cfg cfg;
 	char transport[HK_TRANSPORT_NAME_MAX];
-	struct hk_path paths[HK_PATH_MAX];
+	struct hk_path paths[PATH_PLACES];
 	struct hk_path *active;
 	u32 active_gen;
 	struct hk_path *tx_using;
@@ -294,6 +300,26 @@ static inline bool hk_link_ending(struct hk_link *link)
 	return READ_ONCE(link->state) >= LINK_ENDING;
 }
 
+static inline bool hk_path_live(const struct hk_path *path)
+{
+	return READ_ONCE(path->state) == HK_LINK_PATH_JOINING ||
+	       READ_ONCE(path->state) == HK_LINK_PATH_STANDBY;
+}
+
+/* A connection that is part of the link; the sender's one is not told apart here */
+static inline bool hk_path_usable(const struct hk_path *path)
+{
+	return READ_ONCE(path->state) == HK_LINK_PATH_STANDBY;
+}
+
+/* The other place of the same path */
+static inline struct hk_path *hk_path_twin(struct hk_path *path)
+{
+	struct hk_path *paths = path->link->paths;
+
+	return &paths[(path - paths + HK_PATH_MAX) % PATH_PLACES];
+}
+
 /* link.c */
 
 /**
@@ -327,8 +353,6 @@ enum hk_tx_paths {
 	HK_TX_STOP,		/* no path is left: the link ends */
 };
 
-void hk_path_init(struct hk_link *link);
-void hk_path_addresses(struct hk_path *path, struct socket *sock);
 int hk_path_send(struct hk_path *path, u32 gen, struct hk_msg *const *msgs,
 		 unsigned int nr, u64 bytes, bool more);
 bool hk_path_tx_wanted(struct hk_link *link);
@@ -338,11 +362,21 @@ bool hk_path_rx_path(struct hk_path *path, const struct hk_msg *msg,
 		     const char **why);
 bool hk_path_rx_wait(struct hk_path *path);
 void hk_path_confirm(struct hk_path *path);
+void hk_path_proved(struct hk_path *path);
 bool hk_path_rx_ack(struct hk_link *link, const struct hk_msg *msg);
 void hk_path_came(struct hk_path *path, const struct hk_msg *msg);
 u64 hk_path_timer(struct hk_link *link, u64 now);
 void hk_path_stop_rx(struct hk_link *link);
 void hk_path_cancel(struct hk_link *link);
+void hk_path_kick(struct hk_link *link);
+bool hk_path_acked(struct hk_link *link);
+void hk_path_down(struct hk_path *path, const char *why);
+void hk_path_gone(struct hk_path *path);
+void hk_path_work(struct work_struct *work);
+
+/* link_path_add.c: see there */
+void hk_path_init(struct hk_link *link);
+void hk_path_addresses(struct hk_path *path, struct socket *sock);
 
 /**
  * hk_path_fail() - a path is of no use any more

@@ -36,6 +36,14 @@
  * given up, too, when nothing has been acknowledged for half of dead_ms while another
  * one brought something.
  *
+ * A path goes over to a new connection, for new keys, by having two for a while: there is
+ * a second place for that, its *twin*. hk_link_path_add() for a path that can be used takes
+ * that place. The new connection joins like any; the former one carries meanwhile, so it
+ * does not matter what the other paths are worth. When a PONG has come on the new one, the
+ * former is given up: PONG is sent only by an end that would send all on it, so neither
+ * end is left without a path, whichever of them is first. A sender that was on the former
+ * one goes to its twin.
+ *
  * Who gets into whose way:
  *
  * 1. Failures, from any context at once. hk_path_fail() decides under @lock whether the
@@ -53,15 +61,19 @@
  *    does that is the sender, a receiver, the timer, or has @conn_lock; the end work
  *    stops the first three, and takes @conn_lock for its shutdown, before it cancels
  *    the work. A thread is stopped by who takes it out of @rx_task, once.
- * 5. hk_link_path_add() for a path that has failed: refused until the work item has
- *    taken its connection away, under @lock; nobody uses that any more then. The sender
- *    may have decided for the former connection and not have begun to send: it compares
- *    the number of the connection, @gen, under @lock, and decides anew.
+ * 5. hk_link_path_add() in a place whose connection has failed: refused until the work item
+ *    has taken that away, under @lock; nobody uses it any more then. The sender may have
+ *    decided for the former connection and not have begun to send: it compares the number
+ *    of the connection in this place, @gen, under @lock, and decides anew.
  * 6. A renewal. It needs the link to have one connection and not to have been joined by
  *    another, a path needs no renewal to be under way, both under @conn_lock. So at this
  *    end they exclude each other; a SWITCH from a peer for whom that was not so, since
  *    its path broke before it joined, finds a link with several paths and ends it.
  * 7. Retained messages are the sender's alone; receivers only tell it a number, @acked.
+ * 8. The former connection fails while its twin is joining: it is judged by the other paths
+ *    alone, as one that is joining may never be of use. Both are given up at once by
+ *    hk_link_path_del(). A second connection is refused while one is joining, so a cookie
+ *    said on the link is for one of the two.
  */
 #include "link_internal.h"
 
@@ -84,28 +96,20 @@
 #define PATH_GRACE_PART		8
 #define PATH_ACK_PART		2
 
-static bool path_live(const struct hk_path *path)
-{
-	return READ_ONCE(path->state) == HK_LINK_PATH_JOINING ||
-	       READ_ONCE(path->state) == HK_LINK_PATH_STANDBY;
-}
-
-/* A connection that is part of the link; the sender's one is not told apart here */
-static bool path_usable(const struct hk_path *path)
-{
-	return READ_ONCE(path->state) == HK_LINK_PATH_STANDBY;
-}
-
 /* May the peer be told something there behind PATH? */
 static bool path_may_say(const struct hk_path *path)
 {
-	return path_usable(path) ||
+	return hk_path_usable(path) ||
 	       (READ_ONCE(path->state) == HK_LINK_PATH_JOINING &&
 		READ_ONCE(path->joined));
 }
 
-/* Wake the sender for something about paths */
-static void path_kick(struct hk_link *link)
+/**
+ * hk_path_kick() - wake the sender for something about paths
+ * @link: link
+ * Context: any.
+ */
+void hk_path_kick(struct hk_link *link)
 {
 	/* Pairs with the barriers in hk_path_tx(): what it is about was written before */
 	smp_store_release(&link->path_due, true);
@@ -121,13 +125,17 @@ static void path_kick(struct hk_link *link)
 void hk_path_say(struct hk_path *path, unsigned int what)
 {
 	set_bit(what, &path->due);
-	path_kick(path->link);
+	hk_path_kick(path->link);
 }
 
 /* Failure */
 
-/* Has the peer what cannot be sent again? */
-static bool path_acked(struct hk_link *link)
+/**
+ * hk_path_acked() - has the peer what cannot be sent again
+ * @link: link
+ * Context: &hk_link.lock held.
+ */
+bool hk_path_acked(struct hk_link *link)
 {
 	/* Both under @lock, in the order of hk_path_tx() */
 	lockdep_assert_held(&link->lock);
@@ -144,27 +152,43 @@ static bool path_spare(struct hk_path *path)
 	if (path->state == HK_LINK_PATH_JOINING)
 		return true;
 	/* What went before the sender kept anything has come, or is lost with @path */
-	if (path == link->active && !path_acked(link))
+	if (path == link->active && !hk_path_acked(link))
 		return false;
-	for (i = 0; i < HK_PATH_MAX; i++)
-		if (&link->paths[i] != path && path_usable(&link->paths[i]))
+	for (i = 0; i < PATH_PLACES; i++)
+		if (&link->paths[i] != path && hk_path_usable(&link->paths[i]))
 			return true;
 	return false;
 }
 
-static void path_down(struct hk_path *path, const char *why)
+/**
+ * hk_path_down() - a path that the link can do without is given up
+ * @path: path
+ * @why: text
+ * Context: &hk_link.lock held; hk_path_gone() is to follow without it.
+ */
+void hk_path_down(struct hk_path *path, const char *why)
 {
-	lockdep_assert_held(&path->link->lock);
+	struct hk_path *twin = hk_path_twin(path);
+	struct hk_link *link = path->link;
+
+	lockdep_assert_held(&link->lock);
+	/* By hk_path_proved() here, or there, which this end sees as an end of file */
+	if (hk_path_usable(path) && hk_path_usable(twin) && twin->since > path->since)
+		WRITE_ONCE(link->renewals, link->renewals + 1);
 	WRITE_ONCE(path->state, HK_LINK_PATH_DOWN);
 	strscpy(path->why, why, sizeof(path->why));
 }
 
-/* Context: @path was just set DOWN; no raw lock held */
-static void path_gone(struct hk_path *path)
+/**
+ * hk_path_gone() - let the connection go of a path that was just set DOWN
+ * @path: path
+ * Context: any that holds no raw lock; what keeps the end of the link off, see 4 above.
+ */
+void hk_path_gone(struct hk_path *path)
 {
 	/* Its receiver may wait for it to join */
 	wake_up_all(&path->link->path_wait);
-	path_kick(path->link);
+	hk_path_kick(path->link);
 	/* Last: what stops those that call this waits for the work behind that */
 	queue_work(system_unbound_wq, &path->work);
 }
@@ -182,15 +206,15 @@ void hk_path_fail(struct hk_path *path, unsigned int flags, const char *fmt, ...
 	va_end(args);
 
 	raw_spin_lock_irqsave(&link->lock, irq);
-	live = path_live(path);
+	live = hk_path_live(path);
 	if (live && !hk_link_ending(link))
 		spare = path_spare(path);
 	if (spare)
-		path_down(path, why);
+		hk_path_down(path, why);
 	raw_spin_unlock_irqrestore(&link->lock, irq);
 
 	if (spare)
-		path_gone(path);
+		hk_path_gone(path);
 	else if (live)
 		hk_link_end(link, flags, "%s", why);
 }
@@ -205,7 +229,11 @@ static void path_stop_rx(struct hk_path *path)
 	put_task_struct(task);
 }
 
-static void path_work(struct work_struct *work)
+/**
+ * hk_path_work() - let the connection of a path go that is DOWN
+ * @work: &hk_path.work
+ */
+void hk_path_work(struct work_struct *work)
 {
 	struct hk_path *path = container_of(work, struct hk_path, work);
 	struct hk_link *link = path->link;
@@ -244,7 +272,7 @@ void hk_path_stop_rx(struct hk_link *link)
 {
 	unsigned int i;
 
-	for (i = 0; i < HK_PATH_MAX; i++)
+	for (i = 0; i < PATH_PLACES; i++)
 		path_stop_rx(&link->paths[i]);
 }
 
@@ -257,7 +285,7 @@ void hk_path_cancel(struct hk_link *link)
 {
 	unsigned int i;
 
-	for (i = 0; i < HK_PATH_MAX; i++)
+	for (i = 0; i < PATH_PLACES; i++)
 		cancel_work_sync(&link->paths[i].work);
 }
 
@@ -298,7 +326,7 @@ int hk_path_send(struct hk_path *path, u32 gen, struct hk_msg *const *msgs,
 	int err;
 
 	raw_spin_lock_irq(&link->lock);
-	if (path_live(path) && path->gen == gen) {
+	if (hk_path_live(path) && path->gen == gen) {
 		WRITE_ONCE(link->tx_using, path);
 		conn = link->next ? link->tx_conn : path->conn;
 	}
@@ -315,7 +343,7 @@ int hk_path_send(struct hk_path *path, u32 gen, struct hk_msg *const *msgs,
 
 	raw_spin_lock_irq(&link->lock);
 	WRITE_ONCE(link->tx_using, NULL);
-	gone = !path_live(path);
+	gone = !hk_path_live(path);
 	raw_spin_unlock_irq(&link->lock);
 	/* Not under the lock: that of the wait queue is not a raw one */
 	if (gone)
@@ -393,6 +421,9 @@ static bool path_say_all(struct hk_path *path)
 			continue;
 		if (what != PATH_DUE_PATH && !path_may_say(path))
 			continue;
+		/* A PONG says that this end would send on it, see hk_path_proved() */
+		if (what == PATH_DUE_PONG && !hk_path_usable(path))
+			continue;
 		bytes = path_fill(path, what, msg);
 		err = hk_path_send(path, gen, &msg, 1, bytes, false);
 		/* What was taken may have been due on the later one */
@@ -413,25 +444,27 @@ static bool path_say_all(struct hk_path *path)
  */
 static bool path_choose(struct hk_link *link)
 {
-	struct hk_path *path = link->active;
+	struct hk_path *path = link->active, *twin = hk_path_twin(path);
 	unsigned int i;
 
 	raw_spin_lock_irq(&link->lock);
-	if (path_usable(path) && path->gen == link->active_gen) {
+	if (hk_path_usable(path) && path->gen == link->active_gen) {
 		raw_spin_unlock_irq(&link->lock);
 		return true;
 	}
-	for (i = 0; i < HK_PATH_MAX; i++) {
-		path = &link->paths[i];
-		if (!path_usable(path))
+	/* From its own twin on: the same network, when that only went over to new keys */
+	for (i = 0; i < PATH_PLACES; i++) {
+		path = &link->paths[(twin - link->paths + i) % PATH_PLACES];
+		if (!hk_path_usable(path))
 			continue;
 		WRITE_ONCE(link->active, path);
 		link->active_gen = path->gen;
-		WRITE_ONCE(path->failovers, path->failovers + 1);
+		if (path != twin)
+			WRITE_ONCE(path->failovers, path->failovers + 1);
 		break;
 	}
 	raw_spin_unlock_irq(&link->lock);
-	if (i == HK_PATH_MAX)
+	if (i == PATH_PLACES)
 		return false;
 	hk_retain_rewind(&link->retain);
 	return true;
@@ -470,7 +503,7 @@ static void path_say_heartbeat(struct hk_link *link)
 	unsigned int i;
 
 	WRITE_ONCE(link->ping_due, false);
-	for (i = 0; i < HK_PATH_MAX; i++) {
+	for (i = 0; i < PATH_PLACES; i++) {
 		if (!path_may_say(&link->paths[i]))
 			continue;
 		set_bit(PATH_DUE_PING, &link->paths[i].due);
@@ -489,7 +522,7 @@ enum hk_tx_paths hk_path_tx(struct hk_link *link)
 	unsigned int i;
 
 	if (READ_ONCE(link->path_due)) {
-		/* Cleared first: who comes later sets it again. Pairs with path_kick() */
+		/* Cleared first: who comes later sets it again. Pairs with hk_path_kick() */
 		smp_store_mb(link->path_due, false);
 	}
 	if (!link->retaining && READ_ONCE(link->joined)) {
@@ -506,7 +539,7 @@ enum hk_tx_paths hk_path_tx(struct hk_link *link)
 		return HK_TX_GO_ON;
 	if (link->retaining && READ_ONCE(link->ping_due))
 		path_say_heartbeat(link);
-	for (i = 0; i < HK_PATH_MAX; i++)
+	for (i = 0; i < PATH_PLACES; i++)
 		if (READ_ONCE(link->paths[i].due) && !path_say_all(&link->paths[i]))
 			return path_tx_failed(link);
 	return path_resend(link);
@@ -566,16 +599,48 @@ bool hk_path_rx_wait(struct hk_path *path)
 void hk_path_confirm(struct hk_path *path)
 {
 	struct hk_link *link = path->link;
-	bool first;
+	bool first, more;
 
+	if (READ_ONCE(path->state) != HK_LINK_PATH_JOINING)
+		return;
 	raw_spin_lock_irq(&link->lock);
 	first = path->state == HK_LINK_PATH_JOINING && path->joined &&
-		path_acked(link) && !hk_link_ending(link);
+		hk_path_acked(link) && !hk_link_ending(link);
 	if (first)
 		WRITE_ONCE(path->state, HK_LINK_PATH_STANDBY);
+	more = hk_path_live(hk_path_twin(path));
 	raw_spin_unlock_irq(&link->lock);
-	if (first && link->ops->path)
+	/* When it takes the place of another one, it is told of when that has gone */
+	if (first && !more && link->ops->path)
 		link->ops->path(link, path->id);
+}
+
+/**
+ * hk_path_proved() - a PONG has come on a path
+ * @path: path
+ *
+ * The peer would send on it, as this end would. So the connection whose place it takes
+ * can go: whichever end lets that go first, the other one has what it needs to go on.
+ *
+ * Context: the path's receiver, @rx_lock held.
+ */
+void hk_path_proved(struct hk_path *path)
+{
+	struct hk_path *old = hk_path_twin(path);
+	struct hk_link *link = path->link;
+	bool over;
+
+	if (READ_ONCE(old->state) != HK_LINK_PATH_STANDBY)
+		return;
+	raw_spin_lock_irq(&link->lock);
+	over = hk_path_usable(path) && hk_path_usable(old) &&
+	       old->since < path->since && hk_path_acked(link) &&
+	       !hk_link_ending(link);
+	if (over)
+		hk_path_down(old, "another connection has taken its place");
+	raw_spin_unlock_irq(&link->lock);
+	if (over)
+		hk_path_gone(old);
 }
 
 /**
@@ -615,7 +680,9 @@ bool hk_path_rx_path(struct hk_path *path, const struct hk_msg *msg,
 		raw_spin_unlock_irq(&link->lock);
 	}
 	*why = NULL;
+	/* At most one of the two is joining */
 	path_try_join(path);
+	path_try_join(hk_path_twin(path));
 	return true;
 }
 
@@ -635,7 +702,7 @@ bool hk_path_rx_ack(struct hk_link *link, const struct hk_msg *msg)
 	/* One that went by another path may be late */
 	if (seq > link->acked) {
 		WRITE_ONCE(link->acked, seq);
-		path_kick(link);
+		hk_path_kick(link);
 	}
 	return true;
 }
@@ -671,8 +738,8 @@ static bool path_other_heard(struct hk_path *path, u64 now, u64 part)
 	unsigned int i;
 	u64 quiet;
 
-	for (i = 0; i < HK_PATH_MAX; i++) {
-		if (&link->paths[i] == path || !path_usable(&link->paths[i]))
+	for (i = 0; i < PATH_PLACES; i++) {
+		if (&link->paths[i] == path || !hk_path_usable(&link->paths[i]))
 			continue;
 		quiet = READ_ONCE(link->paths[i].quiet_since);
 		if (!quiet || (s64)(now - quiet) < (s64)part)
@@ -742,214 +809,9 @@ u64 hk_path_timer(struct hk_link *link, u64 now)
 	u64 dead = (u64)link->cfg.dead_ms * NSEC_PER_MSEC;
 	unsigned int i;
 
-	for (i = 0; i < HK_PATH_MAX; i++)
-		if (path_live(&link->paths[i]))
+	for (i = 0; i < PATH_PLACES; i++)
+		if (hk_path_live(&link->paths[i]))
 			path_check(&link->paths[i], now, dead);
 	path_check_acks(link, now, dead);
 	return now + dead / PATH_GRACE_PART;
-}
-
-/* Life */
-
-/**
- * hk_path_init() - a link without a path
- * @link: link
- */
-void hk_path_init(struct hk_link *link)
-{
-	unsigned int i;
-
-	mutex_init(&link->rx_lock);
-	init_waitqueue_head(&link->path_wait);
-	hk_retain_init(&link->retain);
-	for (i = 0; i < HK_PATH_MAX; i++) {
-		link->paths[i].link = link;
-		link->paths[i].id = i;
-		INIT_WORK(&link->paths[i].work, path_work);
-	}
-}
-
-/**
- * hk_path_addresses() - note where a connection goes
- * @path: path
- * @sock: its socket
- * Context: process.
- */
-void hk_path_addresses(struct hk_path *path, struct socket *sock)
-{
-	struct sockaddr_storage local = {}, peer = {};
-
-	if (kernel_getsockname(sock, (struct sockaddr *)&local) < 0)
-		local.ss_family = AF_UNSPEC;
-	if (kernel_getpeername(sock, (struct sockaddr *)&peer) < 0)
-		peer.ss_family = AF_UNSPEC;
-	raw_spin_lock_irq(&path->link->lock);
-	path->local = local;
-	path->peer = peer;
-	raw_spin_unlock_irq(&path->link->lock);
-}
-
-/* Context: @conn_lock held, so nothing but the end comes in between */
-static int path_may_add(struct hk_link *link, struct hk_path *path, char *why)
-{
-	int err = 0;
-
-	raw_spin_lock_irq(&link->lock);
-	if (link->state != LINK_UP) {
-		err = -ENOTCONN;
-		snprintf(why, HK_REASON_MAX, "the link to node %u is not up",
-			 link->cfg.peer);
-	} else if (link->next) {
-		err = -EBUSY;
-		snprintf(why, HK_REASON_MAX, "the link to node %u is being renewed",
-			 link->cfg.peer);
-	} else if (path_live(path)) {
-		err = -EEXIST;
-		snprintf(why, HK_REASON_MAX, "the link to node %u has a path %u",
-			 link->cfg.peer, path->id);
-	} else if (path->conn) {
-		err = -EBUSY;
-		snprintf(why, HK_REASON_MAX, "path %u is just being given up",
-			 path->id);
-	}
-	raw_spin_unlock_irq(&link->lock);
-	return err;
-}
-
-/* The word on the link that goes with what is said on the connection */
-static struct hk_msg *path_announce(struct hk_link *link, u8 id, u64 cookie)
-{
-	struct hk_wire_path *body;
-	struct hk_msg *msg;
-
-	msg = hk_msg_alloc(HK_MSG_PATH, 0, sizeof(*body), GFP_KERNEL);
-	if (!msg)
-		return NULL;
-	body = (struct hk_wire_path *)msg->body;
-	body->node = cpu_to_le16(link->cfg.self);
-	body->path = id;
-	body->cookie = cpu_to_le64(cookie);
-	memcpy(body->cluster, link->cfg.cluster, sizeof(body->cluster));
-	return msg;
-}
-
-int hk_link_path_add(struct hk_link *link, unsigned int id, struct socket *sock,
-		     char *why)
-{
-	struct task_struct *task;
-	struct hk_path *path;
-	struct hk_conn *conn;
-	struct hk_msg *msg;
-	u64 cookie;
-	int err;
-
-	if (link->cfg.transport != &hk_tcp) {
-		snprintf(why, HK_REASON_MAX, "a link by %s has one path",
-			 link->transport);
-		return -EOPNOTSUPP;
-	}
-	path = &link->paths[id];
-	cookie = get_random_u64() | 1;
-	msg = path_announce(link, id, cookie);
-	if (!msg) {
-		snprintf(why, HK_REASON_MAX, "out of memory");
-		return -ENOMEM;
-	}
-	task = hk_link_thread(link, "rx", hk_link_rx_thread, path);
-	if (IS_ERR(task)) {
-		snprintf(why, HK_REASON_MAX, "no thread: error %ld", PTR_ERR(task));
-		err = PTR_ERR(task);
-		goto err_msg;
-	}
-	mutex_lock(&link->conn_lock);
-	err = path_may_add(link, path, why);
-	if (err)
-		goto err_unlock;
-	conn = hk_tcp.open(sock, &link->cfg, why);
-	if (IS_ERR(conn)) {
-		err = PTR_ERR(conn);
-		goto err_unlock;
-	}
-	hk_path_addresses(path, sock);
-	raw_spin_lock_irq(&link->lock);
-	/* When the end has begun meanwhile, it waits for conn_lock to see this */
-	path->conn = conn;
-	WRITE_ONCE(path->since, ktime_get_ns());
-	WRITE_ONCE(path->quiet_since, path->since);
-	path->own = cookie;
-	path->heard = 0;
-	WRITE_ONCE(path->joined, false);
-	WRITE_ONCE(path->rtt, 0);
-	path->why[0] = '\0';
-	/* What the former one was to say is void */
-	WRITE_ONCE(path->due, BIT(PATH_DUE_PATH));
-	/* Pairs with path_say_all() */
-	smp_store_release(&path->gen, path->gen + 1);
-	WRITE_ONCE(path->state, HK_LINK_PATH_JOINING);
-	WRITE_ONCE(link->several, true);
-	path->rx_task = task;
-	raw_spin_unlock_irq(&link->lock);
-	wake_up_process(task);
-	mutex_unlock(&link->conn_lock);
-
-	/* Refused when the end has begun: then there is nobody to hear it */
-	hk_link_send(link, msg);
-	path_kick(link);
-	return 0;
-
-err_unlock:
-	mutex_unlock(&link->conn_lock);
-	hk_link_thread_undo(task);
-err_msg:
-	hk_msg_free(msg);
-	return err;
-}
-
-int hk_link_path_del(struct hk_link *link, unsigned int id, char *why)
-{
-	struct hk_path *path = &link->paths[id];
-	int err = 0;
-
-	/* Held until the work is queued, see 4 above */
-	mutex_lock(&link->conn_lock);
-	raw_spin_lock_irq(&link->lock);
-	if (hk_link_ending(link) || !path_live(path)) {
-		err = -ENOENT;
-		snprintf(why, HK_REASON_MAX, "the link to node %u has no path %u",
-			 link->cfg.peer, id);
-	} else if (!path_spare(path)) {
-		err = -EBUSY;
-		snprintf(why, HK_REASON_MAX,
-			 "the link to node %u has no other path that it could use now",
-			 link->cfg.peer);
-	} else {
-		path_down(path, "dropped by the administrator");
-	}
-	raw_spin_unlock_irq(&link->lock);
-	if (!err)
-		path_gone(path);
-	mutex_unlock(&link->conn_lock);
-	return err;
-}
-
-bool hk_link_path_get(struct hk_link *link, unsigned int id,
-		      struct hk_link_path *p)
-{
-	struct hk_path *path = &link->paths[id];
-
-	raw_spin_lock_irq(&link->lock);
-	p->state = path->state;
-	if (p->state == HK_LINK_PATH_STANDBY && path == link->active)
-		p->state = HK_LINK_PATH_ACTIVE;
-	memcpy(p->why, path->why, sizeof(p->why));
-	p->local = path->local;
-	p->peer = path->peer;
-	raw_spin_unlock_irq(&link->lock);
-	p->tx_bytes = READ_ONCE(path->tx_bytes);
-	p->rx_bytes = READ_ONCE(path->rx_bytes);
-	p->resent = READ_ONCE(path->resent);
-	p->again = READ_ONCE(path->again);
-	p->failovers = READ_ONCE(path->failovers);
-	p->rtt_ns = READ_ONCE(path->rtt);
-	return p->state != HK_LINK_PATH_NONE;
 }

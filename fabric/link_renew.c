@@ -57,6 +57,8 @@ static void renew_work(struct work_struct *work)
 	mutex_unlock(&link->conn_lock);
 	/* The receiver may wait for this to take the next one */
 	wake_up_all(&link->renew_wait);
+	if (old && link->ops->path)
+		link->ops->path(link, 0);
 }
 
 void hk_link_renew_init(struct hk_link *link)
@@ -72,7 +74,7 @@ static bool renew_several(struct hk_link *link)
 	unsigned int i;
 
 	lockdep_assert_held(&link->lock);
-	for (i = 1; i < HK_PATH_MAX; i++)
+	for (i = 1; i < PATH_PLACES; i++)
 		if (link->paths[i].conn)
 			return true;
 	return link->joined;
@@ -109,7 +111,7 @@ int hk_link_renew(struct hk_link *link, struct socket *sock, char *why)
 		snprintf(why, HK_REASON_MAX, err == -EBUSY ?
 			 "the link to node %u is being renewed" :
 			 err == -EOPNOTSUPP ?
-			 "the link to node %u has several paths: add a new one, drop the old" :
+			 "the link to node %u has several paths: each is to be made anew" :
 			 "the link to node %u is not up", link->cfg.peer);
 		goto err_unlock;
 	}
@@ -198,7 +200,7 @@ void hk_link_renew_shutdown(struct hk_link *link)
 		link->prev->transport->shutdown(link->prev);
 		link->next->transport->shutdown(link->next);
 	}
-	for (i = link->next ? 1 : 0; i < HK_PATH_MAX; i++) {
+	for (i = link->next ? 1 : 0; i < PATH_PLACES; i++) {
 		conn = link->paths[i].conn;
 		if (conn)
 			conn->transport->shutdown(conn);
@@ -209,14 +211,14 @@ void hk_link_renew_shutdown(struct hk_link *link)
 /* Context: the end work, after the threads have gone */
 void hk_link_renew_release(struct hk_link *link)
 {
-	struct hk_conn *conn[HK_PATH_MAX], *next;
+	struct hk_conn *conn[PATH_PLACES], *next;
 	unsigned int i;
 
 	cancel_work_sync(&link->renew_work);
 	/* Nobody but those who want to count looks at them now */
 	raw_spin_lock_irq(&link->lock);
 	next = link->next;
-	for (i = 0; i < HK_PATH_MAX; i++) {
+	for (i = 0; i < PATH_PLACES; i++) {
 		conn[i] = link->paths[i].conn;
 		link->paths[i].conn = NULL;
 	}
@@ -224,7 +226,7 @@ void hk_link_renew_release(struct hk_link *link)
 		conn[0] = link->prev;
 	link->tx_conn = NULL;
 	raw_spin_unlock_irq(&link->lock);
-	for (i = 0; i < HK_PATH_MAX; i++)
+	for (i = 0; i < PATH_PLACES; i++)
 		if (conn[i])
 			conn[i]->transport->release(conn[i]);
 	if (next)

@@ -361,6 +361,8 @@ static bool rx_dispatch(struct hk_path *path, struct hk_msg *msg, u64 tsc)
 		break;
 	case HK_MSG_PONG:
 		rx_pong(path, msg, tsc);
+		if (!msg->hdr.seq)
+			hk_path_proved(path);
 		break;
 	case HK_MSG_ECHO:
 		go_on = rx_echo(path, msg);
@@ -436,9 +438,12 @@ static bool rx_take(struct hk_path *path, struct hk_msg *msg, u64 tsc)
 
 	WRITE_ONCE(link->busy_type, type);
 	WRITE_ONCE(link->busy_since, msg->queued_ns);
+	/* Before: the answer to a PING depends on it. After: an ACK may have been what lacked */
+	if (type != HK_MSG_PATH)
+		hk_path_confirm(path);
 	go_on = rx_dispatch(path, msg, tsc);
 	WRITE_ONCE(link->busy_since, 0);
-	if (type != HK_MSG_PATH && READ_ONCE(path->state) == HK_LINK_PATH_JOINING)
+	if (type != HK_MSG_PATH)
 		hk_path_confirm(path);
 	return go_on;
 }

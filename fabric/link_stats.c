@@ -13,7 +13,7 @@ static u64 resent(struct hk_link *link)
 	unsigned int i;
 	u64 nr = 0;
 
-	for (i = 0; i < HK_PATH_MAX; i++) {
+	for (i = 0; i < PATH_PLACES; i++) {
 		conn = link->paths[i].conn;
 		if (conn)
 			nr += conn->transport->resent(conn);

@@ -332,8 +332,7 @@ static int nl_path_add(struct sk_buff *skb, struct genl_info *info)
 			       nla_get_s32(info->attrs[HK_A_FD]), why);
 	if (!err)
 		return 0;
-	return refuse(info, err == -EEXIST || err == -EBUSY ? HK_A_PATH_ID :
-		      HK_A_FD, err, "%s", why);
+	return refuse(info, err == -EBUSY ? HK_A_PATH_ID : HK_A_FD, err, "%s", why);
 }
 
 static int nl_path_del(struct sk_buff *skb, struct genl_info *info)

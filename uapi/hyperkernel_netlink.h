@@ -47,11 +47,12 @@
  * @HK_CMD_VM_NTF: event: state of a VM changed (VM_ID, VM_STATE, REASON)
  * @HK_CMD_VCPU_NTF: event: a vCPU is resident elsewhere (VM_ID, VCPU, NODE_ID)
  * @HK_CMD_PATH_ADD: PEER_ID, PATH_ID, FD: the link that is up gets one connection more,
- *	whose other end the peer is given likewise; does not wait for that
+ *	whose other end the peer is given likewise; does not wait for that. It takes the
+ *	place of the one that this path has, if any, when both ends would use it
  * @HK_CMD_PATH_DEL: PEER_ID, PATH_ID: the link does without this connection
  * @HK_CMD_PATH_GET: dump: the connections of all links
- * @HK_CMD_PATH_NTF: event: a path of a link can be used now, or no longer (PEER_ID,
- *	PATH_ID, PATH_STATE, REASON)
+ * @HK_CMD_PATH_NTF: event: a path of a link can be used now, or no longer, or has another
+ *	connection (PEER_ID, PATH_ID, PATH_STATE, REASON)
  * @__HK_CMD_MAX: not one of them: their number with 0
  */
 enum hk_cmd {
@@ -135,7 +136,7 @@ enum hk_cmd {
  * @HK_A_MODULE_VERSION: string
  * @HK_A_WIRE_VERSION: u32: version of the messages between nodes
  * @HK_A_FEATURES: u32: bits that the module offers to its peers
- * @HK_A_RENEWALS: u32: times a link has gone over to another connection
+ * @HK_A_RENEWALS: u32: times a link, or a path of it, has gone over to another connection
  * @HK_A_PATH_ID: u8, 0 to 3; 0: the one that the link was made with
  * @HK_A_PATH_STATE: u8, enum hk_path_state
  * @HK_A_LOCAL_ADDRESS: string, of this end of a connection, with the port

@@ -165,6 +165,9 @@ def new_keys(d):
     """When a path has carried its MiB, and when either node is asked to."""
     # as often as memtest is run, the log is looked at
     for p in (0, 1):
+        # what is sent stays on a path as long as that is there, whatever its connection
+        if p:
+            ctl(d, 1, 'path del n2 0')
         d.host(1, 'until grep -q "path %d to node 2 (n2) has new keys" /run/n1/log; do '
                'memtest -p %d -s 1 -t pattern,words %s || exit 1; done' % (
                    p, RAM_PAGES - 64, ' '.join(map(device, NODES))), timeout=120)
@@ -177,6 +180,29 @@ def new_keys(d):
         all_usable(d)
     text = memtest(d, '-s 1 -t pattern,words')
     need('not ok' not in text, text)
+
+
+def back(d, p):
+    """A network is given back; until both ends can use its path."""
+    d.host(1, 'ip -n n2 link set e%d up; for n in 1 2; do '
+           'until ip netns exec n$n hkctl path show | '
+           'grep -q "path-id %d path-state \\(active\\|standby\\)"; do '
+           'usleep 100000; done; done' % (p, p), timeout=60)
+
+
+def cut_renewed(d):
+    """Path 1 is dead and nobody knows: path 0 gets new keys, path 1 cannot, and says so."""
+    before = addresses(d)
+    d.host(1, 'ip -n n2 link set e1 down')
+    st, text = ctl(d, 1, 'link renew n2', check=False)
+    need(st == 1 and '10.9.1.2' in text, text)
+    after = addresses(d)
+    need(not before[0] & after[0] - {'10.9.0.1:7117', '10.9.0.2:7117'}, (before, after))
+    link_ups(d)
+    text = memtest(d, '-s 1 -t pattern,words')
+    need('not ok' not in text, text)
+    back(d, 1)
+    all_usable(d)
 
 
 def memtest(d, args, check=True, timeout=600):
@@ -282,6 +308,8 @@ def main():
                      for n in NODES), 'not encrypted')
         with tap.test('each path gets new keys while the other one carries'):
             new_keys(d)
+        with tap.test('new keys for the one path that carries, the other network just cut'):
+            cut_renewed(d)
         with tap.test('the first network is away for long: nodes, guest and daemons go on'):
             d.host(1, 'ip -n n2 link set e0 down')
             d.host(1, 'until grep -q "control connection of node 2.*is there again" '
@@ -293,8 +321,7 @@ def main():
             x = paths(d)
             need([x[n, 0]['path-state'] for n in NODES] == ['down'] * 2, x)
         with tap.test('it is back: its path is made again'):
-            d.host(1, 'ip -n n2 link set e0 up; until grep -q "path 0 to node 2.*is there '
-                   'again" /run/n1/log; do usleep 100000; done', timeout=60)
+            back(d, 0)
             x = paths(d)
             need([x[n, 0]['path-state'] for n in NODES] == ['standby'] * 2, x)
             text = memtest(d, '-s 1 -t pattern,words')

@@ -19,6 +19,7 @@
 #define PATHS		3
 #define QUEUED_MAX	300
 #define WAIT_MS		20000
+#define FORMER_MAX	1024
 
 static unsigned int nr_tests, nr_failed;
 static volatile bool failed;
@@ -416,22 +417,15 @@ static void link_pair(struct end *e, struct relay **relay)
 	CHECK(until(are_up, e, 0), "the links do not come up");
 }
 
-/* Make a path where both ends have none. Return: both could use it */
-static bool path_ensure(struct end *e, struct relay **relay, unsigned int id)
+/* Both ends get a connection for a path. Return: what it goes through */
+static struct relay *path_connect(struct end *e, unsigned int id)
 {
-	unsigned int s[2] = { state_of(&e[0], id), state_of(&e[1], id) };
 	u64 end = ktime_get_ns() + WAIT_MS * NSEC_PER_MSEC;
+	struct relay *r = relay_new();
 	char why[HK_REASON_MAX];
-	struct relay *r;
 	unsigned int i;
 	int err;
 
-	if (usable(s[0]) && usable(s[1]))
-		return true;
-	for (i = 0; i < 2; i++)
-		if (s[i] != HK_LINK_PATH_NONE && s[i] != HK_LINK_PATH_DOWN)
-			return false;
-	r = relay_new();
 	for (i = 0; i < 2; i++) {
 		struct socket *sock = sock_new(r->out[i]);
 
@@ -446,9 +440,35 @@ static bool path_ensure(struct end *e, struct relay **relay, unsigned int id)
 			free(sock);
 		}
 	}
+	return r;
+}
+
+/* Make a path where both ends have none. Return: both could use it */
+static bool path_ensure(struct end *e, struct relay **relay, unsigned int id)
+{
+	unsigned int s[2] = { state_of(&e[0], id), state_of(&e[1], id) };
+	struct relay *r;
+	unsigned int i;
+
+	if (usable(s[0]) && usable(s[1]))
+		return true;
+	for (i = 0; i < 2; i++)
+		if (s[i] != HK_LINK_PATH_NONE && s[i] != HK_LINK_PATH_DOWN)
+			return false;
+	r = path_connect(e, id);
 	relay_free(relay[id]);
 	relay[id] = r;
 	return false;
+}
+
+/* What paths went through before they went over to new connections */
+static struct relay *former[FORMER_MAX];
+static unsigned int nr_former;
+
+static void former_free(void)
+{
+	while (nr_former)
+		relay_free(former[--nr_former]);
 }
 
 static void links_end(struct end *e, struct relay **relay)
@@ -463,6 +483,7 @@ static void links_end(struct end *e, struct relay **relay)
 		relay_free(relay[i]);
 		relay[i] = NULL;
 	}
+	former_free();
 }
 
 static unsigned int rnd(unsigned int n)
@@ -477,7 +498,28 @@ static unsigned int rnd(unsigned int n)
 
 static unsigned int seconds = 4, seed = 1;
 
-/* Stall or break one path, while another one is good at both ends */
+/* A path gets another connection. Return: what it went through before; the caller waits */
+static struct relay *path_renew(struct end *e, struct relay **relay, unsigned int id)
+{
+	struct relay *old = relay[id];
+
+	relay[id] = path_connect(e, id);
+	former[nr_former++] = old;
+	return old;
+}
+
+static struct relay *leaves;
+
+/* Has the former connection gone, and the path has not? */
+static bool went_over(struct end *e, unsigned int id)
+{
+	return READ_ONCE(leaves->over) && usable(state_of(&e[0], id)) &&
+	       usable(state_of(&e[1], id));
+}
+
+static unsigned int renewals;
+
+/* Stall or break one path, or make it anew, while another one is good at both ends */
 static void disturb(struct end *e, struct relay **relay)
 {
 	unsigned int id = rnd(PATHS), other, good = 0;
@@ -488,7 +530,7 @@ static void disturb(struct end *e, struct relay **relay)
 			usable(state_of(&e[0], other)) && usable(state_of(&e[1], other));
 	if (!good || !relay[id])
 		return;
-	switch (rnd(3)) {
+	switch (rnd(4)) {
 	case 0:
 		WRITE_ONCE(relay[id]->broken, true);
 		break;
@@ -505,6 +547,14 @@ static void disturb(struct end *e, struct relay **relay)
 		hk_link_path_del(e[rnd(2)].link, id, why);
 		break;
 	}
+	case 3:
+		if (nr_former == FORMER_MAX || !usable(state_of(&e[0], id)) ||
+		    !usable(state_of(&e[1], id)))
+			break;
+		leaves = path_renew(e, relay, id);
+		CHECK(until(went_over, e, id), "path %u does not go over", id);
+		renewals++;
+		break;
 	}
 }
 
@@ -551,7 +601,7 @@ static void test_disturbed(void)
 	start = ktime_get_ns();
 	/* as long as was asked for, and until there was something to see */
 	while ((ktime_get_ns() - start < seconds * 1000 * NSEC_PER_MSEC ||
-		((!s.failovers || !s.resent || !s.again) &&
+		((!s.failovers || !s.resent || !s.again || !renewals) &&
 		 ktime_get_ns() - start < WAIT_MS * NSEC_PER_MSEC)) && !failed && is_up(e)) {
 		for (i = 0; i < PATHS; i++)
 			path_ensure(e, relay, i);
@@ -568,12 +618,13 @@ static void test_disturbed(void)
 	for (i = 0; i < 2; i++)
 		CHECK(!READ_ONCE(e[i].down), "link ended: %s", e[i].why);
 	s = look(e);
-	printf("# %llu and %llu messages, %llu failovers, %llu sent again, %llu came twice\n",
+	printf("# %llu and %llu messages, %llu failovers, %u renewals\n",
 	       (unsigned long long)(e[0].sent[0] + e[0].sent[1]),
 	       (unsigned long long)(e[1].sent[0] + e[1].sent[1]),
-	       (unsigned long long)s.failovers, (unsigned long long)s.resent,
+	       (unsigned long long)s.failovers, renewals);
+	printf("# %llu sent again, %llu came twice\n", (unsigned long long)s.resent,
 	       (unsigned long long)s.again);
-	CHECK(s.failovers && s.resent && s.again, "nothing happened");
+	CHECK(s.failovers && s.resent && s.again && renewals, "nothing happened");
 	links_end(e, relay);
 }
 
@@ -591,7 +642,10 @@ static void test_ends(void)
 		for (i = 0; i < 2; i++)
 			hk_link_send(e[i].link, produce(0, 1));
 		for (i = 0; i < rnd(6); i++) {
-			path_ensure(e, relay, 1 + rnd(PATHS - 1));
+			unsigned int id = 1 + rnd(PATHS - 1);
+
+			if (path_ensure(e, relay, id))
+				path_renew(e, relay, id);
 			usleep(rnd(3000));
 		}
 		if (rnd(2))
@@ -603,6 +657,147 @@ static void test_ends(void)
 		links_end(e, relay);
 	}
 	printf("# %u links\n", n);
+}
+
+static void produce_some(struct end *e)
+{
+	unsigned int i, n, lane;
+
+	for (n = 0; n < 40; n++)
+		for (i = 0; i < 2; i++) {
+			lane = n % HK_LANE_NR;
+			CHECK(!hk_link_send(e[i].link, produce(lane, e[i].sent[lane] + 1)),
+			      "link ended: %s", e[i].why);
+			e[i].sent[lane]++;
+		}
+}
+
+static bool both_usable(struct end *e, unsigned int id)
+{
+	return usable(state_of(&e[0], id)) && usable(state_of(&e[1], id));
+}
+
+static bool both_down(struct end *e, unsigned int id)
+{
+	return state_of(&e[0], id) == HK_LINK_PATH_DOWN &&
+	       state_of(&e[1], id) == HK_LINK_PATH_DOWN;
+}
+
+/* Is nothing joining, nor being given up? */
+static bool may_add(struct end *e, unsigned int id)
+{
+	struct hk_link *link = e[0].link;
+	bool may;
+
+	raw_spin_lock_irq(&link->lock);
+	may = link->paths[id].state != HK_LINK_PATH_JOINING &&
+	      link->paths[id + HK_PATH_MAX].state != HK_LINK_PATH_JOINING &&
+	      (!link->paths[id].conn || !link->paths[id + HK_PATH_MAX].conn);
+	raw_spin_unlock_irq(&link->lock);
+	return may;
+}
+
+static u32 renewals_of(struct end *e)
+{
+	struct hk_link_stats s;
+
+	hk_link_stats_get(e->link, &s);
+	return s.renewals;
+}
+
+/*
+ * The one path that carries goes over to a new connection: while the other one is dead and
+ * nobody knows, and when it is known
+ */
+static void test_renewed(void)
+{
+	struct relay *relay[PATHS] = {};
+	unsigned int i, n;
+	struct end e[2];
+
+	link_pair(e, relay);
+	path_ensure(e, relay, 1);
+	CHECK(until(both_usable, e, 1), "no second path");
+	for (n = 0; n < 4 && !failed; n++) {
+		produce_some(e);
+		if (!n)
+			WRITE_ONCE(relay[1]->held, true);
+		if (n == 2)
+			CHECK(until(both_down, e, 1), "the dead path is not found out");
+		leaves = path_renew(e, relay, 0);
+		produce_some(e);
+		CHECK(until(went_over, e, 0), "the path does not go over");
+		for (i = 0; i < 2; i++)
+			CHECK(renewals_of(&e[i]) == n + 1, "%u renewals after %u",
+			      renewals_of(&e[i]), n + 1);
+	}
+	CHECK(until(have_got, e, 0), "messages are missing");
+	CHECK(is_up(e), "link ended: %s%s", e[0].why, e[1].why);
+	links_end(e, relay);
+}
+
+/* One end alone is given a connection */
+static int add_alone(struct end *e, unsigned int id, struct relay *r, char *why)
+{
+	struct socket *sock = sock_new(r->out[0]);
+	int err = hk_link_path_add(e->link, id, sock, why);
+
+	if (err) {
+		close(sock->fd);
+		free(sock);
+	}
+	return err;
+}
+
+/* The new connection does not join: it goes, and the former one carries on */
+static void test_renewed_in_vain(void)
+{
+	struct relay *relay[PATHS] = {}, *r[4];
+	char why[HK_REASON_MAX];
+	unsigned int i;
+	struct end e[2];
+	int err;
+
+	for (i = 0; i < 4; i++)
+		r[i] = relay_new();
+	link_pair(e, relay);
+	path_ensure(e, relay, 1);
+	CHECK(until(both_usable, e, 1), "no second path");
+
+	/* nobody speaks at the other end */
+	err = add_alone(&e[0], 0, r[0], why);
+	CHECK(!err, "%d %s", err, why);
+	err = add_alone(&e[0], 0, r[1], why);
+	CHECK(err == -EBUSY && strstr(why, "just being made"), "%d %s", err, why);
+	CHECK(usable(state_of(&e[0], 0)), "the path that there is cannot be used");
+	produce_some(e);
+	leaves = r[0];
+	CHECK(until(went_over, e, 0) && until(may_add, e, 0), "one that does not join stays");
+
+	/* it breaks */
+	err = add_alone(&e[0], 0, r[2], why);
+	CHECK(!err, "%d %s", err, why);
+	WRITE_ONCE(r[2]->broken, true);
+	CHECK(until(may_add, e, 0), "one that breaks stays");
+	CHECK(!renewals_of(&e[0]) && !renewals_of(&e[1]), "a renewal");
+
+	/* a path is dropped with both of its connections */
+	err = add_alone(&e[0], 1, r[3], why);
+	CHECK(!err, "%d %s", err, why);
+	err = hk_link_path_del(e[0].link, 1, why);
+	CHECK(!err, "%d %s", err, why);
+	CHECK(until(both_down, e, 1), "the path is there still");
+	err = hk_link_path_del(e[0].link, 0, why);
+	CHECK(err == -EBUSY, "the last one: %d %s", err, why);
+
+	produce_some(e);
+	CHECK(until(have_got, e, 0), "messages are missing");
+	CHECK(is_up(e), "link ended: %s%s", e[0].why, e[1].why);
+	links_end(e, relay);
+	for (i = 0; i < 4; i++) {
+		close(r[i]->out[1]);
+		relay_free(r[i]);
+	}
 }
 
 /* hk_link_close() compares itself with receivers */
@@ -628,6 +823,8 @@ int main(int argc, char **argv)
 	rnd(seed + 1);
 	run("paths stall and break: each message once, in order", test_disturbed);
 	run("links end while paths come and go", test_ends);
+	run("the one path that carries goes over to a new connection", test_renewed);
+	run("a new connection that does not join harms nothing", test_renewed_in_vain);
 	printf("1..%u\n", nr_tests);
 	return nr_failed ? 1 : 0;
 }

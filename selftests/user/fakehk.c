@@ -3,15 +3,17 @@
  * selftests/user/fakehk.c - stands in for libhk's netlink half, so that the
  * daemons' talk with each other can be tried without the module
  *
- * Holds the node, links and VMs in memory. A link is up while its socket is. A VM
+ * Holds the node, links and VMs in memory. A link is up while its socket is. The reason
+ * of its end is what is said on it, $FAKEHK_BYE_MS later than the daemon is told. A VM
  * named "refused-on-N" is refused by node N. The RAM device of all is the file
  * $FAKEHK_DEVICE. $FAKEHK_WIRE and $FAKEHK_FEATURES are those of the module.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "../../user/hkd/log.h"
@@ -23,6 +25,8 @@ struct hk_nl {
 
 struct hk_events {
 	int fd;
+	hk_event_fn fn;
+	void *arg;
 };
 
 static struct hk_nl the_nl;
@@ -33,6 +37,8 @@ static int link_fd[HK_NODES_MAX];
 static uint32_t link_renewals[HK_NODES_MAX];
 /* 0: there is none; that of the link itself is not here */
 static int path_fd[HK_NODES_MAX][HK_PATHS_MAX];
+/* in the place of addresses */
+static unsigned int path_serial[HK_NODES_MAX][HK_PATHS_MAX];
 static char link_name[HK_NODES_MAX][HK_NAME_MAX];
 static struct hk_vm_info vms[16];
 
@@ -90,13 +96,58 @@ int hk_node_set(struct hk_nl *nl, const struct hk_node_cfg *cfg)
 	return 0;
 }
 
+/* What is heard on it is an event */
+static void link_listen(uint16_t peer)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.u32 = peer };
+
+	epoll_ctl(the_events.fd, EPOLL_CTL_ADD, link_fd[peer], &ev);
+}
+
+struct bye {
+	int fd;
+	unsigned int ms;
+	char reason[HK_REASON_LEN];
+};
+
+static void *say_bye(void *arg)
+{
+	struct bye *bye = arg;
+
+	usleep(bye->ms * 1000);
+	send(bye->fd, bye->reason, strlen(bye->reason), MSG_NOSIGNAL);
+	close(bye->fd);
+	free(bye);
+	return NULL;
+}
+
+static void link_bye(int fd, const char *reason)
+{
+	const char *ms = getenv("FAKEHK_BYE_MS");
+	struct bye *bye = calloc(1, sizeof(*bye));
+	pthread_t thread;
+
+	if (!bye)
+		abort();
+	bye->fd = fd;
+	snprintf(bye->reason, sizeof(bye->reason), "%s", reason);
+	if (!ms) {
+		say_bye(bye);
+		return;
+	}
+	bye->ms = (unsigned int)atoi(ms);
+	if (pthread_create(&thread, NULL, say_bye, bye))
+		abort();
+	pthread_detach(thread);
+}
+
 int hk_link_del(struct hk_nl *nl, uint16_t peer, const char *reason)
 {
 	(void)nl;
-	(void)reason;
 	if (!link_fd[peer])
 		return refuse(-ENOENT, "no link to node %u", peer);
-	close(link_fd[peer]);
+	epoll_ctl(the_events.fd, EPOLL_CTL_DEL, link_fd[peer], NULL);
+	link_bye(link_fd[peer], reason);
 	link_fd[peer] = 0;
 	for (unsigned int i = 0; i < HK_PATHS_MAX; i++) {
 		if (path_fd[peer][i])
@@ -149,6 +200,7 @@ int hk_link_add(struct hk_nl *nl, uint16_t peer, const char *name, int fd,
 	/* for cluster.sh */
 	log_info("link to %s over %s", name, transport);
 	link_fd[peer] = dup(fd);
+	link_listen(peer);
 	snprintf(link_name[peer], HK_NAME_MAX, "%s", name);
 	return 0;
 }
@@ -160,6 +212,7 @@ int hk_link_renew(struct hk_nl *nl, uint16_t peer, int fd)
 		return refuse(-ENOENT, "no link to node %u", peer);
 	close(link_fd[peer]);
 	link_fd[peer] = dup(fd);
+	link_listen(peer);
 	link_renewals[peer]++;
 	return 0;
 }
@@ -188,6 +241,8 @@ int hk_path_dump(struct hk_nl *nl, hk_path_fn fn, void *arg)
 		path.peer = i;
 		for (path.path = 0; path.path < HK_PATHS_MAX; path.path++) {
 			path.state = path_state(i, path.path);
+			snprintf(path.local, sizeof(path.local), "connection %u",
+				 path_serial[i][path.path]);
 			if (path.state != HK_PATH_NONE)
 				fn(&path, arg);
 		}
@@ -197,16 +252,17 @@ int hk_path_dump(struct hk_nl *nl, hk_path_fn fn, void *arg)
 
 int hk_path_add(struct hk_nl *nl, uint16_t peer, uint8_t path, int fd)
 {
-	uint8_t state = path_state(peer, path);
+	int *where = path ? &path_fd[peer][path] : &link_fd[peer];
 
 	(void)nl;
 	if (!link_fd[peer])
 		return refuse(-ENOENT, "no link to node %u", peer);
-	if (state == HK_PATH_STANDBY || state == HK_PATH_ACTIVE)
-		return refuse(-EEXIST, "the link to node %u has a path %u", peer, path);
-	if (path_fd[peer][path])
-		close(path_fd[peer][path]);
-	path_fd[peer][path] = dup(fd);
+	if (*where)
+		close(*where);
+	*where = dup(fd);
+	if (!path)
+		link_listen(peer);
+	path_serial[peer][path]++;
 	return 0;
 }
 
@@ -300,9 +356,9 @@ const char *hk_vm_state_name(uint8_t state)
 
 int hk_events_open(struct hk_events **ev, hk_event_fn fn, void *arg)
 {
-	(void)fn;
-	(void)arg;
-	the_events.fd = eventfd(0, EFD_CLOEXEC);
+	the_events.fd = epoll_create1(EPOLL_CLOEXEC);
+	the_events.fn = fn;
+	the_events.arg = arg;
 	*ev = &the_events;
 	return 0;
 }
@@ -312,9 +368,26 @@ int hk_events_fd(const struct hk_events *ev)
 	return ev->fd;
 }
 
+/* A link whose other end says why it goes; one that just breaks is seen by the dumps alone */
 int hk_events_read(struct hk_events *ev)
 {
-	(void)ev;
+	struct hk_event event = { .kind = HK_CMD_LINK_NTF };
+	char text[HK_REASON_LEN - 32];
+	struct epoll_event got;
+	ssize_t n;
+
+	while (epoll_wait(ev->fd, &got, 1, 0) == 1) {
+		event.link.peer = (uint16_t)got.data.u32;
+		event.link.state = HK_LINK_DOWN;
+		n = recv(link_fd[event.link.peer], text, sizeof(text) - 1, MSG_DONTWAIT);
+		epoll_ctl(ev->fd, EPOLL_CTL_DEL, link_fd[event.link.peer], NULL);
+		if (n <= 0)
+			continue;
+		text[n] = 0;
+		snprintf(event.link.reason, sizeof(event.link.reason), "node %u left: %s",
+			 event.link.peer, text);
+		ev->fn(&event, ev->arg);
+	}
 	return 0;
 }
 

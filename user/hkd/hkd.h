@@ -17,6 +17,7 @@
 #define CONNECT_MS	5000	/* to connect and to authenticate */
 #define RPC_MS		10000	/* a member's daemon answers */
 #define LINK_UP_MS	5000	/* a link is up after it was handed over */
+#define REASON_MS	500	/* a link ends, where a daemon has hung up with a reason */
 #define COORDINATOR	1	/* the node that lets others join */
 #define ADDRESS_LEN	96
 
@@ -191,6 +192,11 @@ struct json_object *renew_command(struct json_object *req, char *err);
 /*
  * path.c: further connections of links
  */
+/*
+ * the module gets @s as path @path of the link, or, -1, as the connection that its one path
+ * goes over to; waits while a former one is just going; frees @s
+ */
+int hand_over(uint16_t id, int path, struct stream *s, char *err);
 /* the other end's connection has come; frees @s */
 int path_accepted(uint16_t id, uint8_t path, struct stream *s, char *err);
 /* the module could do without the network that a connection went by */

@@ -13,9 +13,11 @@
  * addresses, the other one waits for it, for CONTROL_MS. A daemon that ended has closed
  * its connection, which is another matter.
  *
- * New keys for a link with several paths: each path is dropped and made anew, one after
- * the other, while the others carry. The node that makes the paths does it, when one has
- * carried as much as renew.c says, or when it is asked to.
+ * New keys for a link with several paths: each path gets a new connection, one after the
+ * other. The former one carries until both modules would use the new one, so it does not
+ * matter whether another path is any good; one that was cut a moment ago looks well. The
+ * node that makes the paths does it, when one has carried as much as renew.c says, or when
+ * it is asked to.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -35,6 +37,9 @@ struct look {
 	unsigned int nr;
 	uint8_t state[HK_PATHS_MAX];
 	uint64_t bytes[HK_PATHS_MAX];
+	/* which connection: others have other ports */
+	char local[HK_PATHS_MAX][HK_ENDPOINT_LEN];
+	char remote[HK_PATHS_MAX][HK_ENDPOINT_LEN];
 };
 
 static void look_at(const struct hk_path_info *path, void *arg)
@@ -47,6 +52,8 @@ static void look_at(const struct hk_path_info *path, void *arg)
 	look->state[path->path] = path->state;
 	look->bytes[path->path] = path->tx_bytes > path->rx_bytes ? path->tx_bytes :
 								    path->rx_bytes;
+	snprintf(look->local[path->path], HK_ENDPOINT_LEN, "%s", path->local);
+	snprintf(look->remote[path->path], HK_ENDPOINT_LEN, "%s", path->remote);
 }
 
 static int look(struct look *l, uint16_t id, char *err)
@@ -57,23 +64,33 @@ static int look(struct look *l, uint16_t id, char *err)
 	return 0;
 }
 
+/* One path is made at a time. Return: 0, and path_end() is to follow */
+static int path_begin(uint16_t id, char *err)
+{
+	uint64_t deadline = now_ms() + LINK_UP_MS + CONNECT_MS;
+	struct member *m = &hkd.member[id];
+
+	while (m->pathing && m->link && now_ms() < deadline)
+		task_wait_change(deadline);
+	if (m->pathing || !m->link)
+		return fail(err, m->link ? "a path to node %u (%s) is just being made" :
+			    "the link to node %u (%s) has ended", id, m->name);
+	m->pathing = true;
+	return 0;
+}
+
+static void path_end(uint16_t id)
+{
+	hkd.member[id].pathing = false;
+	task_changed();
+}
+
 static bool usable(uint8_t state)
 {
 	return state == HK_PATH_STANDBY || state == HK_PATH_ACTIVE;
 }
 
-/* How many can be used besides @path */
-static unsigned int usable_but(const struct look *l, uint8_t path)
-{
-	unsigned int i, n = 0;
-
-	for (i = 0; i < HK_PATHS_MAX; i++)
-		n += i != path && usable(l->state[i]);
-	return n;
-}
-
-/* One that has failed may be just at its end. */
-static int hand_over(uint16_t id, uint8_t path, struct stream *s, char *err)
+int hand_over(uint16_t id, int path, struct stream *s, char *err)
 {
 	uint64_t deadline = now_ms() + LINK_UP_MS;
 	int on = 1, fd, r;
@@ -81,14 +98,19 @@ static int hand_over(uint16_t id, uint8_t path, struct stream *s, char *err)
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	fd = stream_release(s);
 	for (;;) {
-		r = hk_path_add(hkd.nl, id, path, fd);
+		r = path < 0 ? hk_link_renew(hkd.nl, id, fd) :
+			       hk_path_add(hkd.nl, id, (uint8_t)path, fd);
 		if (r != -EBUSY || now_ms() >= deadline)
 			break;
-		task_sleep(5);
+		/* the module's event says that the former one has gone */
+		task_wait_change(deadline);
 	}
 	close(fd);
+	if (r && path < 0)
+		return fail(err, "link to node %u (%s): %s", id,
+			    hkd.member[id].name, hk_nl_error(hkd.nl));
 	if (r)
-		return fail(err, "path %u to node %u (%s): %s", path, id,
+		return fail(err, "path %d to node %u (%s): %s", path, id,
 			    hkd.member[id].name, hk_nl_error(hkd.nl));
 	return 0;
 }
@@ -103,24 +125,42 @@ int path_accepted(uint16_t id, uint8_t path, struct stream *s, char *err)
 	return hand_over(id, path, s, err);
 }
 
-/* Connect, hand over, wait until the other end has done so, too */
+static bool same_connection(const struct look *a, const struct look *b, uint8_t path)
+{
+	return !strcmp(a->local[path], b->local[path]) &&
+	       !strcmp(a->remote[path], b->remote[path]);
+}
+
+/*
+ * Connect, hand over, wait until the other end has done so, too, and the former
+ * connection of this path, if there is one, has gone
+ */
 static int path_make(uint16_t id, uint8_t path, const char *address, char *err)
 {
-	uint64_t deadline = now_ms() + LINK_UP_MS;
+	struct look before, l;
+	uint64_t deadline;
 	struct stream *s;
-	struct look l;
 
 	s = peer_open_at(id, address, PURPOSE_PATH0 + path, err);
-	if (!s || hand_over(id, path, s, err))
+	if (!s)
 		return -1;
+	if (look(&before, id, err)) {
+		stream_free(s);
+		return -1;
+	}
+	if (hand_over(id, path, s, err))
+		return -1;
+	deadline = now_ms() + LINK_UP_MS;
 	for (;;) {
 		if (look(&l, id, err))
 			return -1;
-		if (usable(l.state[path])) {
+		if (usable(l.state[path]) && !same_connection(&before, &l, path)) {
 			hkd.member[id].path_base[path] = l.bytes[path];
 			return 0;
 		}
-		if (l.state[path] != HK_PATH_JOINING || now_ms() >= deadline)
+		if (!usable(l.state[path]) && l.state[path] != HK_PATH_JOINING)
+			break;
+		if (now_ms() >= deadline)
 			break;
 		/* an event of the module */
 		task_wait_change(deadline);
@@ -148,6 +188,15 @@ void path_expect(uint16_t id)
 			memcpy(m->path[i], m->also[i], sizeof(m->path[i]));
 }
 
+/* It could not be made: the next attempt is to wait for longer */
+static void path_later(struct member *m, uint8_t path)
+{
+	m->path_wait[path] = m->path_wait[path] ? m->path_wait[path] * 2 : WATCH_MS;
+	if (m->path_wait[path] > AGAIN_MAX_MS)
+		m->path_wait[path] = AGAIN_MAX_MS;
+	m->path_next[path] = now_ms() + m->path_wait[path];
+}
+
 static void path_again(uint16_t id, uint8_t path, bool first)
 {
 	struct member *m = &hkd.member[id];
@@ -162,25 +211,14 @@ static void path_again(uint16_t id, uint8_t path, bool first)
 	/* The first attempt fails as a rule: the network is away still */
 	if (m->path_wait[path])
 		log_info("%s", err);
-	m->path_wait[path] = m->path_wait[path] ? m->path_wait[path] * 2 : WATCH_MS;
-	if (m->path_wait[path] > AGAIN_MAX_MS)
-		m->path_wait[path] = AGAIN_MAX_MS;
-	m->path_next[path] = now_ms() + m->path_wait[path];
+	path_later(m, path);
 }
 
-/* The caller has set m->pathing. What fails here is made again like any that went down. */
+/* The caller has set m->pathing. Where it fails the path stays as it is. */
 static int path_fresh(uint16_t id, uint8_t path, char *err)
 {
 	struct member *m = &hkd.member[id];
-	struct look l;
 
-	if (look(&l, id, err))
-		return -1;
-	if (!usable_but(&l, path))
-		return fail(err, "the link to node %u (%s) has no other path to go on by meanwhile",
-			    id, m->name);
-	if (hk_path_del(hkd.nl, id, path))
-		return fail(err, "%s", hk_nl_error(hkd.nl));
 	if (path_make(id, path, path_address(id, path), err))
 		return -1;
 	log_info("path %u to node %u (%s) has new keys", path, id, m->name);
@@ -208,25 +246,30 @@ static bool path_watched(uint16_t id)
 int path_renew(uint16_t id, char *err)
 {
 	struct member *m = &hkd.member[id];
-	unsigned int done = 0;
+	unsigned int tried = 0;
+	char why[HK_ERR_LEN];
 	struct look l;
 	uint8_t i;
 	int r = 0;
 
 	if (!path_makes(id))
 		return 1;
-	if (m->pathing)
-		return fail(err, "a path to node %u (%s) is just being made", id, m->name);
-	if (look(&l, id, err))
+	if (path_begin(id, err))
 		return -1;
-	m->pathing = true;
-	for (i = 0; i < HK_PATHS_MAX && m->link && !r; i++)
-		if (usable(l.state[i]) && path_address(id, i)[0]) {
-			r = path_fresh(id, i, err);
-			done += !r;
-		}
-	m->pathing = false;
-	if (!r && !done)
+	if (look(&l, id, err)) {
+		path_end(id);
+		return -1;
+	}
+	/* One whose network is away does not keep the others from it; it is what is told */
+	for (i = 0; i < HK_PATHS_MAX && m->link; i++) {
+		if (!usable(l.state[i]) || !path_address(id, i)[0])
+			continue;
+		tried++;
+		if (path_fresh(id, i, r ? why : err))
+			r = -1;
+	}
+	path_end(id);
+	if (!tried)
 		return fail(err, "the link to node %u (%s) has no path that could be renewed",
 			    id, m->name);
 	return r;
@@ -268,7 +311,7 @@ static void watch_control(uint16_t id)
 			log_info("the control connection of node %u (%s) is there again",
 				 id, m->name);
 		}
-		m->pathing = false;
+		path_end(id);
 	}
 	if (m->state != MEMBER_UP || !m->lost_at ||
 	    now_ms() - m->lost_at < CONTROL_MS)
@@ -297,14 +340,18 @@ static void watch_member(uint16_t id)
 		if (l.bytes[i] < m->path_base[i])
 			m->path_base[i] = 0;
 		if (!usable(l.state[i]) || !path_address(id, i)[0] ||
-		    !usable_but(&l, i) ||
-		    l.bytes[i] - m->path_base[i] < hkd.renew_bytes)
+		    l.bytes[i] - m->path_base[i] < hkd.renew_bytes ||
+		    now_ms() < m->path_next[i])
 			continue;
-		if (path_fresh(id, i, err))
+		if (path_fresh(id, i, err)) {
 			log_info("new keys: %s", err);
+			path_later(m, i);
+		} else {
+			m->path_wait[i] = 0;
+		}
 		break;
 	}
-	m->pathing = false;
+	path_end(id);
 }
 
 void path_watch(void *unused)
@@ -349,6 +396,7 @@ struct json_object *path_add_command(struct json_object *req, char *err)
 	const char *address = js_str(req, "address");
 	struct sockaddr_storage sa;
 	struct member *m;
+	struct look l;
 	uint8_t path;
 	uint16_t id = command_path(req, &path, err);
 	int r;
@@ -365,13 +413,14 @@ struct json_object *path_add_command(struct json_object *req, char *err)
 		fail(err, "path 0 is the one that the link was made with");
 		return NULL;
 	}
-	if (m->pathing) {
-		fail(err, "a path to node %u (%s) is just being made", id, m->name);
+	if (path_begin(id, err))
 		return NULL;
-	}
-	m->pathing = true;
-	r = path_make(id, path, address, err);
-	m->pathing = false;
+	r = look(&l, id, err);
+	if (!r && (usable(l.state[path]) || l.state[path] == HK_PATH_JOINING))
+		r = fail(err, "the link to node %u (%s) has a path %u", id, m->name, path);
+	if (!r)
+		r = path_make(id, path, address, err);
+	path_end(id);
 	if (r)
 		return NULL;
 	snprintf(m->path[path], sizeof(m->path[path]), "%s", address);

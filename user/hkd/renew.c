@@ -13,11 +13,6 @@
  *
  * The modules agree on the rest by themselves (fabric/link_renew.c).
  */
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include "hkd.h"
 
 #define WATCH_MS	1000
@@ -54,27 +49,6 @@ static int look(struct look *l, uint16_t id, char *err)
 	return 0;
 }
 
-/* The former renewal may be just at its end. */
-static int hand_over(uint16_t id, struct stream *s, char *err)
-{
-	uint64_t deadline = now_ms() + LINK_UP_MS;
-	int on = 1, fd, r;
-
-	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	fd = stream_release(s);
-	for (;;) {
-		r = hk_link_renew(hkd.nl, id, fd);
-		if (r != -EBUSY || now_ms() >= deadline)
-			break;
-		task_sleep(5);
-	}
-	close(fd);
-	if (r)
-		return fail(err, "link to node %u (%s): %s", id,
-			    hkd.member[id].name, hk_nl_error(hkd.nl));
-	return 0;
-}
-
 int renew_accepted(uint16_t id, struct stream *s, char *err)
 {
 	struct look l;
@@ -85,7 +59,7 @@ int renew_accepted(uint16_t id, struct stream *s, char *err)
 		return fail(err, "node %u (%s) renews a link that is not its to renew",
 			    id, hkd.member[id].name);
 	}
-	r = hand_over(id, s, err);
+	r = hand_over(id, -1, s, err);
 	if (!r && !look(&l, id, err))
 		hkd.member[id].renewed_at = l.bytes[id];
 	return r;
@@ -100,17 +74,20 @@ static int renew(uint16_t id, char *err)
 	if (look(&before, id, err))
 		return -1;
 	s = peer_open(id, PURPOSE_RENEW, err);
-	if (!s || hand_over(id, s, err))
+	if (!s || hand_over(id, -1, s, err))
 		return -1;
 	deadline = now_ms() + RPC_MS;
-	do {
-		task_sleep(5);
+	for (;;) {
 		if (look(&now, id, err))
 			return -1;
+		if (now.renewals != before.renewals)
+			break;
 		if (now_ms() >= deadline)
 			return fail(err, "the link to node %u (%s) does not go over to its new connection",
 				    id, hkd.member[id].name);
-	} while (now.renewals == before.renewals);
+		/* an event of the module */
+		task_wait_change(deadline);
+	}
 	hkd.member[id].renewed_at = now.bytes[id];
 	log_info("link to node %u (%s) has new keys", id, hkd.member[id].name);
 	return 0;

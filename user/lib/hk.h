@@ -127,6 +127,7 @@ const char *hk_link_stat_name(unsigned int stat);
  * Paths: the connections of a link
  */
 #define HK_PATHS_MAX	4	/* ids are 0 to 3 */
+#define HK_ENDPOINT_LEN	64	/* address:port, for humans */
 
 struct hk_path_info {
 	uint16_t peer;
@@ -134,8 +135,8 @@ struct hk_path_info {
 	uint8_t path;
 	uint8_t state;
 	char reason[HK_REASON_LEN];
-	char local[64];
-	char remote[64];
+	char local[HK_ENDPOINT_LEN];
+	char remote[HK_ENDPOINT_LEN];
 	uint64_t rtt_ns;
 	uint64_t tx_bytes, rx_bytes;
 	uint64_t retransmits, duplicates;

@@ -66,8 +66,8 @@ static bool path_join(struct peer *p, struct peer *q, int id)
 	send_path(p, id, COOKIE, p->seq + 1);
 	send_path(q, id, COOKIE, 0);
 	send_seq(q, T_PING, 0);
-	/* behind the PONG it keeps what it sends; what went before is acknowledged */
-	if (!peer_expect(q, HK_MSG_PONG, &scratch))
+	/* with the ACK it keeps what it sends; what went before is acknowledged */
+	if (!peer_expect(q, HK_MSG_ACK, &scratch))
 		return false;
 	send_ack(q, link_count(HK_A_TX_MSGS));
 	return ev_wait(&ev_path[id].state, HK_PATH_STANDBY, WAIT_MS);
@@ -99,9 +99,12 @@ static void try_joining(void)
 
 	if (!check(link_up(&p, PEER), "link", "not up"))
 		return;
+	/* one that takes the place of what there is, but goes before */
 	an = path_add(&p, &q, 0);
-	expect(&an, "PATH_ADD of the first one", EEXIST, "has a path 0");
+	expect(&an, "PATH_ADD of the first one", 0, "");
 	close(q.fd);
+	check(ping_answered(&p), "PATH_ADD of the first one", "the link ended: \"%s\"",
+	      ev_link[PEER].reason);
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd))
 		die("socketpair");
 	an = ASK(PATH_ADD, U16(PEER_ID, PEER), U8(PATH_ID, 1), U32(FD, (uint32_t)fd[0]));
@@ -114,7 +117,7 @@ static void try_joining(void)
 	      ((struct hk_wire_path *)BODY(&scratch))->path == 1 &&
 	      ((struct hk_wire_path *)BODY(&scratch))->cookie, "PATH", "is not sent");
 	an = path_add(&p, &other, 1);
-	expect(&an, "PATH_ADD twice", EEXIST, "has a path 1");
+	expect(&an, "PATH_ADD twice", EBUSY, "path 1 is just being made");
 	close(other.fd);
 	send_seq(&q, T_PING, 0);
 	path_ended(&p, &q, 1, "PING first", "message before PATH");
@@ -157,7 +160,7 @@ static void try_joining(void)
 	      ev_path[1].state == HK_PATH_NONE, "wrong cookie",
 	      "path is in state %d", ev_path[1].state);
 	send_path(&p, 1, COOKIE, p.seq + 1);
-	check(peer_expect(&q, HK_MSG_PONG, &scratch), "right cookie", "no PONG");
+	check(peer_expect(&q, HK_MSG_ACK, &scratch), "right cookie", "no ACK");
 	send_ack(&q, link_count(HK_A_TX_MSGS));
 	check(ev_wait(&ev_path[1].state, HK_PATH_STANDBY, WAIT_MS), "right cookie",
 	      "path does not join");
@@ -254,11 +257,72 @@ static void try_joined(void)
 	close(q.fd);
 }
 
+static bool path_answers(struct peer *q)
+{
+	send_seq(q, T_PING, 0);
+	return peer_expect(q, HK_MSG_PONG, &scratch) && !scratch.h.seq;
+}
+
+/* Is there an end to what comes? */
+static bool hung_up(struct peer *q)
+{
+	char c;
+
+	return !peer_expect(q, HK_MSG_NR, &scratch) &&
+	       (recv(q->fd, &c, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET);
+}
+
+/* A new connection takes the place of the former one, when both ends would use it */
+static void try_renewed(void)
+{
+	struct peer p, q, r;
+
+	if (!both_up(&p, &q, "new connection"))
+		return;
+	path_again(&p, &r, 1);
+	peer_send(&r, "GET / HTTP/1.0\r\n\r\n, and so on, and so on", 40);
+	check(hung_up(&r), "noise on a new connection", "it goes on");
+	close(r.fd);
+	check(path_answers(&q), "noise on a new connection", "the former one has gone");
+
+	path_again(&p, &r, 1);
+	send_path(&p, 1, COOKIE + 1, p.seq + 1);
+	send_path(&r, 1, COOKIE + 1, 0);
+	check(path_answers(&r), "new connection", "no PONG");
+	check(path_answers(&q), "new connection",
+	      "the former one has gone before the peer would use the new one");
+	tmpl_make(&r, &scratch, T_PING);
+	scratch.h.type = HK_MSG_PONG;
+	scratch.h.seq = 0;
+	msg_send(&r, &scratch);
+	check(hung_up(&q), "new connection", "the former one stays");
+	close(q.fd);
+	check((uint32_t)link_count(HK_A_RENEWALS) == 1, "new connection", "%u renewals",
+	      (uint32_t)link_count(HK_A_RENEWALS));
+
+	/* it is as good as the former one was */
+	send_ack(&r, link_count(HK_A_TX_MSGS));
+	check(path_answers(&r), "ACK on the new connection", "no PONG behind it");
+	ev_path[0].state = HK_PATH_NONE;
+	close(p.fd);
+	check(ev_wait(&ev_path[0].state, HK_PATH_DOWN, WAIT_MS) &&
+	      ev_link[PEER].state == HK_LINK_UP, "first path closed", "link: \"%s\"",
+	      ev_link[PEER].reason);
+	send_seq(&r, T_ECHO, p.seq + 1);
+	check(peer_expect(&r, HK_MSG_ECHO_REPLY, &scratch), "first path closed",
+	      "no answer on the new connection");
+	shutdown(r.fd, SHUT_WR);
+	link_ended(&p, "new connection closed", "node 2 closed the connection");
+	close(r.fd);
+}
+
 static void paths_tests(void)
 {
 	node_set(DEAD_MS);
 	try_joining();
 	group("connections that are not part of the link");
+	try_renewed();
+	group("connections that take the place of others");
 	try_joined();
 	group("connections that are");
 	node_reset();
