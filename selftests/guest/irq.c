@@ -36,6 +36,7 @@
 
 #define CPUS_MAX	64
 #define CALLS		5
+#define CALLS_MAX	40
 #define RESCHEDS	8
 #define READS		8
 
@@ -204,6 +205,22 @@ static void resched(void)
 	}
 }
 
+/* Has each other CPU been called so often since @before? */
+static bool called(int from, const long *before, long *after)
+{
+	long i;
+
+	count("^ *CAL:", after);
+	for (i = 0; i < cpus; i++)
+		if (i != from && after[i] - before[i] < CALLS)
+			return false;
+	return true;
+}
+
+/*
+ * Only a CPU that runs a thread of this process at that moment is called. One where a thread
+ * of the kernel's has its turn is not: so there are more calls than must arrive.
+ */
 static void call(void)
 {
 	long before[CPUS_MAX], after[CPUS_MAX];
@@ -221,18 +238,21 @@ static void call(void)
 		while (up < cpus - 1)
 			usleep(1000);
 		count("^ *CAL:", before);
-		for (k = 0; k < CALLS; k++)
+		for (k = 0; k < CALLS_MAX; k++) {
 			if (syscall(SYS_membarrier,
 				    MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0))
 				bad(" membarrier: %s", strerror(errno));
-		count("^ *CAL:", after);
+			if (k >= CALLS - 1 && called(from, before, after))
+				break;
+		}
 		stop = 1;
 		for (i = 0; i < cpus; i++) {
 			if (i == from)
 				continue;
 			pthread_join(t[i], NULL);
 			if (after[i] - before[i] < CALLS)
-				bad(" %d->%ld: %ld", from, i, after[i] - before[i]);
+				bad(" %d->%ld: %ld in %d calls", from, i, after[i] - before[i],
+				    k);
 		}
 	}
 }
