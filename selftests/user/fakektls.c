@@ -32,6 +32,14 @@ struct conn {
 	atomic_int users;
 };
 
+static pthread_mutex_t crypting = PTHREAD_MUTEX_INITIALIZER;
+
+/* The threads must not need libcrypto any more when exit() has it clean up, which is later */
+static void no_more(void)
+{
+	pthread_mutex_lock(&crypting);
+}
+
 static void put(struct conn *c)
 {
 	shutdown(c->net, SHUT_RDWR);
@@ -66,10 +74,12 @@ static int read_all(int fd, uint8_t *buf, size_t len)
 static int crypt_record(struct hk_ktls_key *key, int enc, const uint8_t *head,
 			uint8_t *body, int len)
 {
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	uint8_t nonce[HK_KTLS_IV_LEN];
+	EVP_CIPHER_CTX *ctx;
 	int i, n, r;
 
+	pthread_mutex_lock(&crypting);
+	ctx = EVP_CIPHER_CTX_new();
 	memcpy(nonce, key->iv, sizeof(nonce));
 	for (i = 0; i < 8; i++)
 		nonce[4 + i] ^= (uint8_t)(key->seq >> (56 - 8 * i));
@@ -88,6 +98,7 @@ static int crypt_record(struct hk_ktls_key *key, int enc, const uint8_t *head,
 		r = EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG,
 					body + len);
 	EVP_CIPHER_CTX_free(ctx);
+	pthread_mutex_unlock(&crypting);
 	return r == 1 ? 0 : -1;
 }
 
@@ -151,6 +162,7 @@ int hk_ktls_start(int fd, const struct hk_ktls_key *tx,
 		  const struct hk_ktls_key *rx, char *err)
 {
 	struct conn *c = calloc(1, sizeof(*c));
+	static bool registered;
 	struct stat want, have;
 	pthread_t thread;
 	int pair[2], i;
@@ -159,6 +171,9 @@ int hk_ktls_start(int fd, const struct hk_ktls_key *tx,
 		free(c);
 		return -1;
 	}
+	if (!registered && atexit(no_more))
+		abort();
+	registered = true;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		abort();
 	c->tx = *tx;

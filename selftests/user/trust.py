@@ -14,6 +14,7 @@ on the other show that the keys are derived as RFC 8446 says."""
 import json
 import os
 import random
+import re
 import select
 import shutil
 import socket
@@ -612,7 +613,10 @@ def test_ban():
         ok('state down reason "banned by the administrator"' in
            ctl(n, 'cluster', 'show')[1], '%s has cut b off when ban returns' % n,
            ctl(n, 'cluster', 'show')[1])
-    eventually(lambda: 'is down' in log('b'), 'b notices')
+    eventually(lambda: 'node 1 (a) is down' in log('b'), 'b notices')
+    # it comes by the link, later than the end of the daemons' connection
+    ok(re.search(r'node 1 \(a\) is down: link: node 1 left: .*banned by the administrator',
+                 log('b')), 'b is told the reason', log('b'))
     ctl('b', 'node', 'leave')
     expect(1, 'banned', 'b', 'node', 'join', '127.0.0.1:%d' % PORT, 'ram', '64M')
     cluster = json.loads(ctl('a', '-j', 'cluster', 'show')[1])['cluster-id']
@@ -742,7 +746,7 @@ def test_own_ca():
 
 def main():
     try:
-        start('a')
+        start('a', FAKEHK_BYE_MS='200')
         expect(0, 'ca-made yes', 'a', 'cluster', 'create', 'mine', 'ram', '128M')
         cluster, node = test_enrol()
         test_join_by_hand(cluster, node)

@@ -110,9 +110,13 @@ void member_down(uint16_t id, const char *why)
 	snprintf(m->reason, sizeof(m->reason), "%.*s",
 		 (int)sizeof(m->reason) - 1, why);
 	log_error("node %u (%s) is down: %s", id, m->name, m->reason);
-	peer_hang_up(id);
-	/* The module ends its VMs with the link. */
+	/*
+	 * The module ends its VMs with the link. Before the daemons' connection is closed:
+	 * the module says why to the peer, whose daemon otherwise ends the link, too, as
+	 * soon as it sees that connection closed, and knows no better reason than that.
+	 */
 	drop_link(id, m->reason);
+	peer_hang_up(id);
 }
 
 void member_forget(uint16_t id, const char *why)
@@ -121,8 +125,9 @@ void member_forget(uint16_t id, const char *why)
 
 	if (m->state == MEMBER_NONE)
 		return;
-	peer_hang_up(id);
+	/* In this order: see above */
 	drop_link(id, why);
+	peer_hang_up(id);
 	memset(m, 0, sizeof(*m));
 }
 

@@ -212,6 +212,27 @@ static void on_message(uint16_t from, struct json_object *obj)
 	json_object_put(obj);
 }
 
+/*
+ * The other daemon has closed its connection. When it did so for a reason, its module has
+ * been told before, and says it on the link; that is on its way, or read by our module and
+ * about to be told to us by an event, which then takes the member down and hangs up. Only a
+ * daemon that just ended leaves its link alone, and that is given up a little later for it.
+ *
+ * Who waits for an answer learns at once that none will come. Who asks in this time, too:
+ * the stream takes nothing any more, or the call is lost when the member goes down. A
+ * member that joins again, or connects anew, has another stream: that is not @s.
+ */
+static void control_closed(uint16_t id, const struct stream *s)
+{
+	uint64_t deadline = now_ms() + REASON_MS;
+
+	calls_lost(id);
+	while (hkd.member[id].ctl == s && hkd.member[id].link && now_ms() < deadline)
+		task_wait_change(deadline);
+	if (hkd.member[id].ctl == s)
+		member_down(id, "its daemon closed the control connection");
+}
+
 static void read_control(void *arg)
 {
 	struct reader *rd = arg;
@@ -226,7 +247,7 @@ static void read_control(void *arg)
 		on_message(id, obj);
 	if (hkd.member[id].ctl == s) {
 		if (!err[0])
-			member_down(id, "its daemon closed the control connection");
+			control_closed(id, s);
 		else if (path_several(id))
 			path_control_lost(id, err);
 		else
