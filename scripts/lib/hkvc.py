@@ -604,7 +604,7 @@ class Cluster:
                     % (serial, serial)]
         cmd += self.net_host(n)
         if st['qemu']:
-            cmd += shlex.split(st['qemu'])
+            cmd += shlex.split(st['qemu'].replace('{host}', str(n)))
         with open(base + '.log', 'a') as log:
             log.write('vcluster: host %d starts, %s\n'
                       % (n, time.strftime('%F %T')))

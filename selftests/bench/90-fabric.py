@@ -14,75 +14,14 @@ import statistics
 
 import hkbench
 import hkdrive
+import links
 from hkdrive import Failed, need
 
 FIGURES = ['fetch_over_echo_by_link', 'fetch_tls_over_plain', 'bulk_over_wire']
-RAM = '64M'
-VM_RAM = '48M'
-PAGES = 4096
 BATCH = 32
 REPS = 12
 BULKS = 5
 SECONDS = 3
-LINKS = {'tcp': ('plain', ''), 'tls': ('', ''), 'rdma': ('plain rdma', '--rdma')}
-
-
-def join(d, kind):
-    words, args = LINKS[kind]
-    if kind == 'rdma':
-        d.each(lambda n: d.host(
-            n, 'modprobe crc32_generic; modprobe rdma_rxe; modprobe rdma_cm; rdma link add '
-            'rxe0 type rxe netdev eth0; insmod /hk/hyperkernel-rdma.ko'))
-    d.each(lambda n: d.hkd(n, '--state-dir /run/state-%s --dead-ms 10000 %s' % (
-        kind, args)))
-    d.host(1, 'hkctl cluster create %s ram %s %s' % (kind, RAM, words))
-    d.enrol(2, RAM)
-    link = d.json(1, 'link show')[0]
-    need(link['transport'] == ('rdma' if kind == 'rdma' else 'tcp'), link)
-    need(link['encryption'].startswith('tls') == (kind == 'tls'), link)
-    d.host(1, 'hkctl vm create f ram %s vcpus 1' % VM_RAM)
-
-
-def leave(d):
-    d.host(1, 'hkctl vm delete f')
-    for n in (2, 1):
-        d.host(n, 'hkctl node leave; p=$(pidof hkd); kill $p; while kill -0 $p '
-               '2>/dev/null; do usleep 20000; done')
-
-
-def device(n):
-    return '/dev/hyperkernel/h%d-f' % n
-
-
-class Pages:
-    """Written on host 2, with other words each time, then read on host 1."""
-
-    def __init__(self, d):
-        self.d = d
-        self.seed = 0
-        self.next = PAGES
-
-    def write(self):
-        self.seed += 1
-        self.next = 0
-        self.d.host(2, 'fetch write %s %d %d' % (device(2), PAGES, self.seed))
-
-    def fetch(self):
-        """Times of single fetches; the first ones of a program warm it up."""
-        if self.next + BATCH + 2 > PAGES:
-            self.write()
-        text = self.d.host(1, 'fetch read %s %d %d %d %d' % (
-            device(1), PAGES, self.seed, self.next, BATCH + 2))
-        self.next += BATCH + 2
-        return [int(t) for t in re.search(r'^fetch((?: \d+)+)$', text, re.M).group(
-            1).split()][2:]
-
-    def scan(self):
-        """Bytes a second."""
-        self.write()
-        self.next = PAGES
-        text = self.d.host(1, 'fetch scan %s %d %d' % (device(1), PAGES, self.seed))
-        return PAGES * 4096e9 / int(re.search(r'^scan (\d+)$', text, re.M).group(1))
 
 
 def fetched(d):
@@ -92,10 +31,10 @@ def fetched(d):
 def singles(d, pages, kind):
     """Series of fetches and of echoes, us."""
     us, raw = [], []
-    pages.fetch()
+    pages.fetch(BATCH)
     before = fetched(d)
     for _ in range(REPS):
-        us.append([t / 1000 for t in pages.fetch()])
+        us.append([t / 1000 for t in pages.fetch(BATCH)])
         raw.append([t / 1000 for t in d.json(
             1, 'link echo h2 count %d page' % BATCH)['times-ns']])
     need(fetched(d) - before >= REPS * BATCH, 'not every read was a fetch')
@@ -137,8 +76,8 @@ def bulk(d, pages, wire, what):
 
 
 def measure(b, d, kind, singles_of, echoes, bulks):
-    join(d, kind)
-    pages = Pages(d)
+    links.join(d, kind)
+    pages = links.Pages(d)
     singles_of[kind], echoes[kind] = singles(d, pages, kind)
     b.say('%s: a fetch takes %.2f echoes' % (kind, echoes[kind]['value']))
     wire = {'tcp': (iperf, 'iperf3, one TCP connection'),
@@ -149,7 +88,7 @@ def measure(b, d, kind, singles_of, echoes, bulks):
             b.say('%s: pages in bulk at %.2f of the wire' % (kind, bulks[kind]['value']))
         except Failed as e:
             bulks[kind] = {'value': None, 'reason': str(e)[-300:]}
-    leave(d)
+    links.leave(d)
 
 
 def run(b):
@@ -160,7 +99,7 @@ def run(b):
     try:
         d.up()
         d.load()
-        for kind in LINKS:
+        for kind in links.LINKS:
             measure(b, d, kind, singles_of, echoes, bulks)
         bad = d.trouble()
         need(not bad, 'a host complained: ' + bad)
