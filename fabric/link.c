@@ -637,6 +637,7 @@ struct hk_link *hk_link_create(const struct hk_link_ops *ops,
 		goto err_rx;
 	}
 	hk_path_addresses(path, sock);
+	strscpy(path->transport, cfg->transport->name, sizeof(path->transport));
 	path->state = HK_LINK_PATH_STANDBY;
 	path->joined = true;
 	link->active = path;

@@ -19,6 +19,8 @@
 #include <linux/types.h>
 #include "msg.h"
 
+#define HK_TRANSPORT_NAME_MAX	16	/* with the closing NUL */
+
 struct hk_link;
 struct hk_transport;
 struct socket;
@@ -153,6 +155,7 @@ enum hk_link_path_state {
  * struct hk_link_path - one connection of a link
  * @state: enum hk_link_path_state
  * @why: DOWN: the reason
+ * @transport: name of what carries it
  * @local: own address; AF_UNSPEC: not known
  * @peer: the other one
  * @tx_bytes: sent on it; this and what follows counts over all connections that this
@@ -166,6 +169,7 @@ enum hk_link_path_state {
 struct hk_link_path {
 	u8 state;
 	char why[HK_REASON_MAX];
+	char transport[HK_TRANSPORT_NAME_MAX];
 	struct sockaddr_storage local;
 	struct sockaddr_storage peer;
 	u64 tx_bytes;
@@ -252,6 +256,8 @@ int hk_link_renew(struct hk_link *link, struct socket *sock, char *why);
  * @id: number of the path, below HK_PATH_MAX; the same at both ends
  * @sock: connected stream socket, its other end given to the peer's link likewise;
  *	on success the link owns it
+ * @transport: what is to carry it, the same at both ends; its module is held by the caller,
+ *	and on success by the link while the connection is there
  * @why: out, HK_REASON_MAX bytes: text for humans when it fails
  *
  * Returns at once. The path is joining until the peer has taken it up as well; when
@@ -259,12 +265,11 @@ int hk_link_renew(struct hk_link *link, struct socket *sock, char *why);
  * path it stays in use meanwhile; then the new connection takes its place, and the renewals
  * of the statistics count one more.
  * Context: process, may sleep.
- * Return: 0; -ENOTCONN the link is not up; -EOPNOTSUPP it is not over TCP; -EBUSY one
- * is joining, or has not gone yet, or a renewal has not ended; -ENOMEM; or what is wrong
- * with the socket
+ * Return: 0; -ENOTCONN the link is not up; -EBUSY one is joining, or has not
+ * gone yet, or a renewal has not ended; -ENOMEM; or what is wrong with the socket
  */
 int hk_link_path_add(struct hk_link *link, unsigned int id, struct socket *sock,
-		     char *why);
+		     const struct hk_transport *transport, char *why);
 
 /**
  * hk_link_path_del() - do without a path

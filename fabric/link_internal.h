@@ -65,6 +65,10 @@ enum link_state {
  *	&hk_link.lock, also read without
  * @conn: connection that is read from, NULL: none; written under &hk_link.lock and
  *	&hk_link.conn_lock. A path without one can be made anew
+ * @transport: name of what carries @conn, or carried the last one; under &hk_link.lock
+ * @held: reference to it that goes with @conn, NULL: the link's own does; under
+ *	&hk_link.conn_lock
+ * @started: the transport is done with what comes before the first message
  * @rx_task: its receiver, NULL after it has ended
  * @why: DOWN: the reason; under &hk_link.lock
  * @local: own address; likewise
@@ -93,6 +97,9 @@ struct hk_path {
 	u8 id;
 	u8 state;
 	struct hk_conn *conn;
+	char transport[HK_TRANSPORT_NAME_MAX];
+	const struct hk_transport *held;
+	bool started;
 	struct task_struct *rx_task;
 	char why[HK_REASON_MAX];
 	struct sockaddr_storage local;
@@ -377,6 +384,7 @@ void hk_path_work(struct work_struct *work);
 /* link_path_add.c: see there */
 void hk_path_init(struct hk_link *link);
 void hk_path_addresses(struct hk_path *path, struct socket *sock);
+void hk_path_release(struct hk_path *path, struct hk_conn *conn);
 
 /**
  * hk_path_fail() - a path is of no use any more

@@ -25,6 +25,10 @@
  *	PING		on each path, and its PONG on the same: so a standby that is
  *			dead is found out, too
  *
+ * Paths may be carried by different transports. One may have things to do with the peer before
+ * the first message, and block the sender until then: so nothing is said on a further path
+ * before it has @started.
+ *
  * Each direction chooses its path by itself. PATH, ACK, and PING and PONG from here on,
  * are about a connection: they have no number and are not sent again.
  *
@@ -255,9 +259,10 @@ void hk_path_work(struct work_struct *work)
 	mutex_lock(&link->conn_lock);
 	raw_spin_lock_irq(&link->lock);
 	path->conn = NULL;
-	link->resent_past += conn->transport->resent(conn);
+	if (conn->transport->resent)
+		link->resent_past += conn->transport->resent(conn);
 	raw_spin_unlock_irq(&link->lock);
-	conn->transport->release(conn);
+	hk_path_release(path, conn);
 	mutex_unlock(&link->conn_lock);
 	if (link->ops->path)
 		link->ops->path(link, path->id);
@@ -403,7 +408,8 @@ static u64 path_fill(struct hk_path *path, unsigned int what, struct hk_msg *msg
 
 /*
  * Say what is due on one path. These are some hundred bytes in each heartbeat, so on a
- * path that takes nothing the socket has room until it is found out.
+ * path that takes nothing the socket has room until it is found out. What is due on one that
+ * has not started stays due; its receiver asks again.
  * Return: false: the path has failed
  */
 static bool path_say_all(struct hk_path *path)
@@ -416,6 +422,9 @@ static bool path_say_all(struct hk_path *path)
 	u64 bytes;
 	int err;
 
+	/* The transport would wait for that, and all of the link with it */
+	if (!READ_ONCE(path->started))
+		return true;
 	for (what = PATH_DUE_PATH; what <= PATH_DUE_ACK; what++) {
 		if (!test_and_clear_bit(what, &path->due))
 			continue;

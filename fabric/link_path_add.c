@@ -53,6 +53,20 @@ void hk_path_addresses(struct hk_path *path, struct socket *sock)
 	raw_spin_unlock_irq(&path->link->lock);
 }
 
+/**
+ * hk_path_release() - free a connection, and let go of its transport
+ * @path: path that it was of
+ * @conn: connection that nobody uses any more
+ * Context: process; &hk_link.conn_lock held, or the end work.
+ */
+void hk_path_release(struct hk_path *path, struct hk_conn *conn)
+{
+	conn->transport->release(conn);
+	/* Last: its module may be unloaded then */
+	hk_transport_put(path->held);
+	path->held = NULL;
+}
+
 /* Where there is room for a connection of path @id. Context: @lock held */
 static struct hk_path *path_place(struct hk_link *link, unsigned int id)
 {
@@ -112,8 +126,9 @@ static struct hk_msg *path_announce(struct hk_link *link, u8 id, u64 cookie)
 }
 
 int hk_link_path_add(struct hk_link *link, unsigned int id, struct socket *sock,
-		     char *why)
+		     const struct hk_transport *transport, char *why)
 {
+	struct hk_link_cfg cfg = link->cfg;
 	struct task_struct *task;
 	struct hk_path *path;
 	struct hk_conn *conn;
@@ -121,11 +136,7 @@ int hk_link_path_add(struct hk_link *link, unsigned int id, struct socket *sock,
 	u64 cookie;
 	int err;
 
-	if (link->cfg.transport != &hk_tcp) {
-		snprintf(why, HK_REASON_MAX, "a link by %s has one path",
-			 link->transport);
-		return -EOPNOTSUPP;
-	}
+	cfg.transport = transport;
 	cookie = get_random_u64() | 1;
 	msg = path_announce(link, id, cookie);
 	if (!msg) {
@@ -144,7 +155,7 @@ int hk_link_path_add(struct hk_link *link, unsigned int id, struct socket *sock,
 		err = PTR_ERR(task);
 		goto err_unlock;
 	}
-	conn = hk_tcp.open(sock, &link->cfg, why);
+	conn = transport->open(sock, &cfg, why);
 	if (IS_ERR(conn)) {
 		err = PTR_ERR(conn);
 		goto err_task;
@@ -153,6 +164,9 @@ int hk_link_path_add(struct hk_link *link, unsigned int id, struct socket *sock,
 	raw_spin_lock_irq(&link->lock);
 	/* When the end has begun meanwhile, it waits for conn_lock to see this */
 	path->conn = conn;
+	path->held = transport;
+	strscpy(path->transport, transport->name, sizeof(path->transport));
+	WRITE_ONCE(path->started, false);
 	WRITE_ONCE(path->since, ktime_get_ns());
 	WRITE_ONCE(path->quiet_since, path->since);
 	path->own = cookie;
@@ -283,6 +297,7 @@ bool hk_link_path_get(struct hk_link *link, unsigned int id,
 	    (path == link->active || twin == link->active))
 		p->state = HK_LINK_PATH_ACTIVE;
 	memcpy(p->why, shown->why, sizeof(p->why));
+	memcpy(p->transport, shown->transport, sizeof(p->transport));
 	p->local = shown->local;
 	p->peer = shown->peer;
 	raw_spin_unlock_irq(&link->lock);

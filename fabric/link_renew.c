@@ -228,7 +228,7 @@ void hk_link_renew_release(struct hk_link *link)
 	raw_spin_unlock_irq(&link->lock);
 	for (i = 0; i < PATH_PLACES; i++)
 		if (conn[i])
-			conn[i]->transport->release(conn[i]);
+			hk_path_release(&link->paths[i], conn[i]);
 	if (next)
 		next->transport->release(next);
 	hk_msg_free(link->switch_msg);

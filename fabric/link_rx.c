@@ -465,6 +465,10 @@ int hk_link_rx_thread(void *data)
 			goto out;
 		}
 	}
+	WRITE_ONCE(path->started, true);
+	/* What was due meanwhile; nothing was on the only path */
+	if (READ_ONCE(link->several))
+		hk_path_kick(link);
 	do {
 		rx_quiet(path, ktime_get_ns());
 		msg = rx_msg(path, &tsc);

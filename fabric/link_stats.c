@@ -6,21 +6,28 @@
 
 static const u32 rtt_permille[HK_LINK_RTT_NR] = { 500, 900, 990, 999 };
 
-/* In a renewal both connections have sent something */
-static u64 resent(struct hk_link *link)
+/*
+ * Connections are taken away under the lock before they are released. In a renewal, by TCP,
+ * both have sent something. Return: false: no transport of the link's counts that
+ */
+static bool resent(struct hk_link *link, u64 *nr)
 {
 	struct hk_conn *conn;
+	bool counts = false;
 	unsigned int i;
-	u64 nr = 0;
 
+	lockdep_assert_held(&link->lock);
+	*nr = link->resent_past;
 	for (i = 0; i < PATH_PLACES; i++) {
 		conn = link->paths[i].conn;
-		if (conn)
-			nr += conn->transport->resent(conn);
+		if (!conn || !conn->transport->resent)
+			continue;
+		counts = true;
+		*nr += conn->transport->resent(conn);
 	}
 	if (link->next && link->tx_conn != link->paths[0].conn)
-		nr += link->tx_conn->transport->resent(link->tx_conn);
-	return nr;
+		*nr += link->tx_conn->transport->resent(link->tx_conn);
+	return counts;
 }
 
 /**
@@ -38,9 +45,7 @@ void hk_link_detail_get(struct hk_link *link, struct hk_link_detail *d)
 	raw_spin_lock_irq(&link->lock);
 	d->tx_queued = link->queued;
 	d->tx_queued_max = link->queued_max;
-	/* Connections are taken away under the lock before they are released */
-	d->has_resent = link->tx_conn && link->cfg.transport->resent;
-	d->resent = d->has_resent ? link->resent_past + resent(link) : 0;
+	d->has_resent = resent(link, &d->resent);
 	d->rtt_nr = link->rtt.nr;
 	d->rtt_ns_max = link->rtt.max;
 	for (i = 0; i < HK_LINK_RTT_NR; i++)

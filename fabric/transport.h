@@ -2,8 +2,8 @@
 /*
  * What a link needs of the thing that moves bytes
  *
- * One connection carries one link. The link's sending thread alone calls send; its
- * receiving thread alone calls start, recv and recv_page; shutdown may come while both
+ * One connection carries one path of a link. The link's sending thread alone calls send; the
+ * path's receiving thread alone calls start, recv and recv_page; shutdown may come while both
  * are inside. TCP is part of hyperkernel.ko. Others are modules of their own, named
  * hyperkernel-NAME.ko, with the alias hk-transport-NAME; they register here and are
  * loaded when a link asks for them.
@@ -14,11 +14,8 @@
 #include <linux/list.h>
 #include <linux/types.h>
 #include <linux/uio.h>
-#include "msg.h"
+#include "link.h"
 
-struct hk_link_cfg;
-struct hk_msg;
-struct hk_transport;
 struct module;
 struct page;
 struct socket;
@@ -28,8 +25,6 @@ struct socket;
 
 /* Goes up with each change of what is below, hk_msg and hk_link_cfg included */
 #define HK_TRANSPORT_API	2
-
-#define HK_TRANSPORT_NAME_MAX	16	/* with the closing NUL */
 
 /**
  * struct hk_conn - one connection; embedded in the transport's own structure
@@ -53,7 +48,8 @@ struct hk_conn {
  *	(HK_REASON_MAX bytes) filled in and leaves the socket alone when it cannot.
  *	Process context.
  * @start: optional: do with the peer what has to come before the first message.
- *	Blocks; the link's dead_ms bounds it, by shutdown. send waits for its end.
+ *	Blocks; the link's dead_ms bounds it, by shutdown. send waits for its end, but
+ *	is called that early for a link's first path alone.
  *	Returns 0 or negative errno.
  * @send: send the messages whole and in order: header, body, page. Blocks until
  *	the transport has taken the bytes (the messages may be freed then; it may

@@ -34,6 +34,7 @@
 #define POL_NODE_ID	NLA_POLICY_RANGE(NLA_U16, 1, HK_MAX_NODES - 1)
 #define POL_NAME	{ .type = NLA_NUL_STRING, .len = HK_NAME_MAX - 1 }
 #define POL_VM_ID	NLA_POLICY_MIN(NLA_U32, 1)
+#define POL_TRANSPORT	{ .type = NLA_NUL_STRING, .len = HK_TRANSPORT_NAME_MAX - 1 }
 
 static const struct nla_policy node_set_policy[HK_A_DEAD_MS + 1] = {
 	[HK_A_NODE_ID] = POL_NODE_ID,
@@ -49,8 +50,7 @@ static const struct nla_policy link_add_policy[HK_A_TRANSPORT + 1] = {
 	[HK_A_PEER_ID] = POL_NODE_ID,
 	[HK_A_PEER_NAME] = POL_NAME,
 	[HK_A_FD] = NLA_POLICY_MIN(NLA_S32, 0),
-	[HK_A_TRANSPORT] = { .type = NLA_NUL_STRING,
-			     .len = HK_TRANSPORT_NAME_MAX - 1 },
+	[HK_A_TRANSPORT] = POL_TRANSPORT,
 };
 
 static const struct nla_policy link_renew_policy[HK_A_FD + 1] = {
@@ -61,6 +61,7 @@ static const struct nla_policy link_renew_policy[HK_A_FD + 1] = {
 static const struct nla_policy path_add_policy[HK_A_PATH_ID + 1] = {
 	[HK_A_PEER_ID] = POL_NODE_ID,
 	[HK_A_FD] = NLA_POLICY_MIN(NLA_S32, 0),
+	[HK_A_TRANSPORT] = POL_TRANSPORT,
 	[HK_A_PATH_ID] = NLA_POLICY_MAX(NLA_U8, HK_PATH_MAX - 1),
 };
 
@@ -316,8 +317,9 @@ static int nl_link_renew(struct sk_buff *skb, struct genl_info *info)
 
 static int nl_path_add(struct sk_buff *skb, struct genl_info *info)
 {
+	struct nlattr *transport = info->attrs[HK_A_TRANSPORT];
 	char why[HK_REASON_LEN] = "";
-	int err;
+	int err, attr;
 
 	err = need(info, HK_A_PEER_ID, "peer-id");
 	if (!err)
@@ -329,10 +331,15 @@ static int nl_path_add(struct sk_buff *skb, struct genl_info *info)
 	err = hk_node_path_add(nl_node(info),
 			       nla_get_u16(info->attrs[HK_A_PEER_ID]),
 			       nla_get_u8(info->attrs[HK_A_PATH_ID]),
-			       nla_get_s32(info->attrs[HK_A_FD]), why);
+			       nla_get_s32(info->attrs[HK_A_FD]),
+			       transport ? nla_data(transport) : hk_tcp.name, why);
 	if (!err)
 		return 0;
-	return refuse(info, err == -EBUSY ? HK_A_PATH_ID : HK_A_FD, err, "%s", why);
+	if (err == -EPROTONOSUPPORT)
+		attr = HK_A_TRANSPORT;
+	else
+		attr = err == -EBUSY ? HK_A_PATH_ID : HK_A_FD;
+	return refuse(info, attr, err, "%s", why);
 }
 
 static int nl_path_del(struct sk_buff *skb, struct genl_info *info)

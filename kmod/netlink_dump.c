@@ -251,6 +251,7 @@ static int put_path(struct sk_buff *msg, u16 peer, const char *name, u8 id,
 {
 	if (put_path_state(msg, peer, id, path) ||
 	    nla_put_string(msg, HK_A_PEER_NAME, name) ||
+	    nla_put_string(msg, HK_A_TRANSPORT, path->transport) ||
 	    put_address(msg, HK_A_LOCAL_ADDRESS, &path->local) ||
 	    put_address(msg, HK_A_PEER_ADDRESS, &path->peer) ||
 	    put_u64(msg, HK_A_TX_BYTES, path->tx_bytes) ||

@@ -350,6 +350,26 @@ static int node_sock_check(struct hk_node *node, struct socket *sock, char *why)
 	return 0;
 }
 
+static const struct hk_transport *node_transport(const char *name, char *why)
+{
+	const struct hk_transport *transport = hk_transport_get(name);
+
+	if (!transport)
+		snprintf(why, HK_REASON_LEN,
+			 "no transport %s: is hyperkernel-%s.ko loaded?", name, name);
+	return transport;
+}
+
+/* What is on the socket protects what goes through it, and nothing else */
+static void node_encryption(struct socket *sock, const struct hk_transport *transport,
+			    char *encryption)
+{
+	if (transport == &hk_tcp)
+		hk_sock_encryption(sock->sk, encryption);
+	else
+		strscpy(encryption, "plain", HK_ENCRYPTION_LEN);
+}
+
 int hk_node_link_add(struct hk_node *node, u16 id, const char *name, int fd,
 		     const char *transport, char *why)
 {
@@ -390,19 +410,12 @@ int hk_node_link_add(struct hk_node *node, u16 id, const char *name, int fd,
 	err = node_sock_check(node, sock, why);
 	if (err)
 		goto err_sock;
-	cfg.transport = hk_transport_get(transport);
+	cfg.transport = node_transport(transport, why);
 	if (!cfg.transport) {
 		err = -EPROTONOSUPPORT;
-		snprintf(why, HK_REASON_LEN,
-			 "no transport %s: is hyperkernel-%s.ko loaded?",
-			 transport, transport);
 		goto err_sock;
 	}
-	/* What is on the socket protects what goes through it, and nothing else */
-	if (cfg.transport == &hk_tcp)
-		hk_sock_encryption(sock->sk, encryption);
-	else
-		strscpy(encryption, "plain", sizeof(encryption));
+	node_encryption(sock, cfg.transport, encryption);
 
 	err = -ENOMEM;
 	nl = kzalloc(sizeof(*nl), GFP_KERNEL);
@@ -469,6 +482,7 @@ err_sock:
  * protect what it carries as the one the link was made with does.
  */
 static int node_link_sock(struct hk_node *node, u16 id, int fd,
+			  const struct hk_transport *transport,
 			  struct hk_link **out, struct socket **sock_out, char *why)
 {
 	char encryption[HK_ENCRYPTION_LEN];
@@ -490,11 +504,12 @@ static int node_link_sock(struct hk_node *node, u16 id, int fd,
 	err = node_sock_check(node, sock, why);
 	if (err)
 		goto err_sock;
-	hk_sock_encryption(sock->sk, encryption);
+	node_encryption(sock, transport, encryption);
 	/* Written with node->lock held alone */
 	if (strcmp(encryption, node->peers[id].encryption)) {
-		snprintf(why, HK_REASON_LEN, "the link is %s, fd is %s",
-			 node->peers[id].encryption, encryption);
+		snprintf(why, HK_REASON_LEN, "the link is %s, %s is %s",
+			 node->peers[id].encryption,
+			 transport == &hk_tcp ? "fd" : transport->name, encryption);
 		err = -EPROTO;
 		goto err_sock;
 	}
@@ -515,7 +530,7 @@ int hk_node_link_renew(struct hk_node *node, u16 id, int fd, char *why)
 	struct hk_link *link;
 	int err;
 
-	err = node_link_sock(node, id, fd, &link, &sock, why);
+	err = node_link_sock(node, id, fd, &hk_tcp, &link, &sock, why);
 	if (err)
 		return err;
 	err = hk_link_renew(link, sock, why);
@@ -525,21 +540,33 @@ int hk_node_link_renew(struct hk_node *node, u16 id, int fd, char *why)
 	return err;
 }
 
-int hk_node_path_add(struct hk_node *node, u16 id, u8 path, int fd, char *why)
+int hk_node_path_add(struct hk_node *node, u16 id, u8 path, int fd,
+		     const char *name, char *why)
 {
+	const struct hk_transport *transport;
 	struct socket *sock;
 	struct hk_link *link;
 	int err;
 
-	err = node_link_sock(node, id, fd, &link, &sock, why);
+	transport = node_transport(name, why);
+	if (!transport)
+		return -EPROTONOSUPPORT;
+	err = node_link_sock(node, id, fd, transport, &link, &sock, why);
 	if (err)
-		return err;
-	err = hk_link_path_add(link, path, sock, why);
+		goto err_transport;
+	err = hk_link_path_add(link, path, sock, transport, why);
 	if (err)
-		sockfd_put(sock);
-	else
-		hk_node_changed(node);
+		goto err_sock;
+	/* The socket and the transport are the link's now */
 	hk_link_put(link);
+	hk_node_changed(node);
+	return 0;
+
+err_sock:
+	sockfd_put(sock);
+	hk_link_put(link);
+err_transport:
+	hk_transport_put(transport);
 	return err;
 }
 

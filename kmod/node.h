@@ -187,12 +187,14 @@ int hk_node_link_renew(struct hk_node *node, u16 peer, int fd, char *why);
  * @peer: node id of the other end
  * @path: number of the connection, below HK_PATH_MAX
  * @fd: connected TCP socket, as for hk_node_link_renew()
+ * @transport: name of what is to carry the path
  * @why: out, HK_REASON_LEN bytes
  *
  * Does not wait for the peer: an event says when the path is there, or why not.
- * Return: 0 or errno.
+ * Return: 0 or errno; -EPROTONOSUPPORT: there is no such transport.
  */
-int hk_node_path_add(struct hk_node *node, u16 peer, u8 path, int fd, char *why);
+int hk_node_path_add(struct hk_node *node, u16 peer, u8 path, int fd,
+		     const char *transport, char *why);
 
 /* let the link to a peer do without a path; its lock held; 0 or errno with @why */
 int hk_node_path_del(struct hk_node *node, u16 peer, u8 path, char *why);

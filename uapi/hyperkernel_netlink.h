@@ -46,9 +46,9 @@
  * @HK_CMD_LINK_NTF: event: a link came up or went down (PEER_ID, LINK_STATE, REASON)
  * @HK_CMD_VM_NTF: event: state of a VM changed (VM_ID, VM_STATE, REASON)
  * @HK_CMD_VCPU_NTF: event: a vCPU is resident elsewhere (VM_ID, VCPU, NODE_ID)
- * @HK_CMD_PATH_ADD: PEER_ID, PATH_ID, FD: the link that is up gets one connection more,
- *	whose other end the peer is given likewise; does not wait for that. It takes the
- *	place of the one that this path has, if any, when both ends would use it
+ * @HK_CMD_PATH_ADD: PEER_ID, PATH_ID, FD, opt. TRANSPORT: the link that is up gets one
+ *	connection more, whose other end the peer is given likewise; does not wait for that.
+ *	It takes the place of the one that this path has, if any, when both ends would use it
  * @HK_CMD_PATH_DEL: PEER_ID, PATH_ID: the link does without this connection
  * @HK_CMD_PATH_GET: dump: the connections of all links
  * @HK_CMD_PATH_NTF: event: a path of a link can be used now, or no longer, or has another
@@ -126,7 +126,7 @@ enum hk_cmd {
  * @HK_A_TIMES_NS: binary: array of u64
  * @HK_A_PAD: padding
  * @HK_A_RX_UNKNOWN: u64: messages dropped as their VM is not known here
- * @HK_A_TRANSPORT: string, what carries a link: "tcp" (default), "rdma"
+ * @HK_A_TRANSPORT: string, what carries a link or a path: "tcp" (default), "rdma"
  * @HK_A_LINK_STATS: nested, attribute type enum hk_link_stat, u64 each
  * @HK_A_MSG_TYPES: nested: a MSG_TYPE for each type that was sent or received
  * @HK_A_MSG_TYPE: nested: MSG_NAME, TX_MSGS, RX_MSGS

@@ -8,7 +8,8 @@ Soft-RoCE of the stock kernel. First what must be refused: without the module, w
 a device, in a cluster that is encrypted. Then a link: round trips of all sizes, coherence of RAM over both hosts; with
 GUEST=1 a guest with a vCPU on each, too. Then its ends: cut, device removed, orderly.
 After each, the device has as many queue pairs, protection domains and so on as before.
-A node that does not offer RDMA gets TCP. Both modules unload."""
+A node that does not offer RDMA gets TCP. Then a link with a path by RDMA and one by TCP on
+another network: each is lost while RAM is used. Both modules unload."""
 
 import os
 import re
@@ -25,11 +26,13 @@ RAM = '160M'
 # Silence that means death; far above what a loaded machine makes of a host
 DEAD_MS = 6000
 RXE = 'rdma link add rxe0 type rxe netdev eth0'
+# the hosts' other network
+OTHER = '10.78.0.%d'
 UNTIL = 'i=0; until %s; do [ $((i=i+1)) -gt 600 ] && exit 9; sleep 0.1; done'
 
 
-def start_hkd(d, n, rdma=True):
-    d.hkd(n, '--dead-ms %d %s' % (DEAD_MS, '--rdma' if rdma else ''))
+def start_hkd(d, n, rdma=True, more=''):
+    d.hkd(n, '--dead-ms %d %s %s' % (DEAD_MS, '--rdma' if rdma else '', more))
 
 
 def stop_hkd(d, n):
@@ -87,12 +90,12 @@ def as_before(d, before):
         need(have == before[n], 'host %d has %s, had %s' % (n, have, before[n]))
 
 
-def memtest(d):
+def memtest(d, address='10.77.0.1'):
     """Coherence over both hosts; the RAM device of the VM is mapped on each."""
     d.host(1, 'hkctl vm create m ram 32M vcpus 2 nodes 1,2 place 1,2')
     device = {n: d.json(n, 'vm show m')[0]['device'] for n in (1, 2)}
     worker = [threading.Thread(target=d.host, args=(
-        n, 'memtest -c 10.77.0.1:7999 %s' % device[n], False, 150))
+        n, 'memtest -c %s:7999 %s' % (address, device[n]), False, 150))
         for n in (1, 2)]
     for w in worker:
         w.start()
@@ -128,6 +131,96 @@ def guest(d):
     finally:
         con.close()
     d.host(1, 'hkctl vm delete g')
+
+
+def paths(d):
+    """What both ends say: {(node, path): ...}"""
+    return {(n, x['path-id']): x for n in (1, 2) for x in d.json(n, 'path show')}
+
+
+def path_is(d, p, state):
+    """Until both ends say that of path P."""
+    for n in (1, 2):
+        d.host(n, UNTIL % ('hkctl path show | grep -q "path-id %d path-state %s"' % (p, state)))
+
+
+class Beside(threading.Thread):
+    """Runs a function; what it raises, ended() does."""
+
+    def __init__(self, fn):
+        super().__init__()
+        self.fn = fn
+        self.error = None
+        self.start()
+
+    def run(self):
+        try:
+            self.fn()
+        except Exception as e:                          # raised again by ended()
+            self.error = e
+
+    def ended(self):
+        self.join()
+        if self.error:
+            raise self.error
+
+
+def paths_up(d):
+    """Both hosts listen on two networks; RDMA on the first."""
+    for n in (2, 1):
+        d.host(n, 'hkctl node leave')
+        stop_hkd(d, n)
+    for n in (1, 2):
+        start_hkd(d, n, more='--listen ' + OTHER % n)
+    d.host(1, 'hkctl cluster create rdma2 ram %s plain rdma' % RAM)
+    token = d.host(1, 'hkctl cluster invite').strip()
+    d.host(2, 'hkctl cluster join 10.77.0.1 %s ram %s' % (token, RAM))
+    path_is(d, 1, 'standby')
+    x = paths(d)
+    need({k: (v['path-state'], v['transport']) for k, v in x.items()} == {
+        (n, p): (('active', 'rdma'), ('standby', 'tcp'))[p] for n in (1, 2) for p in (0, 1)}, x)
+    link_up(d, 'rdma')
+
+
+def lose(d):
+    """The network with RDMA is away until both ends know, and back until both use it."""
+    d.vc('cut', 1, 2)
+    path_is(d, 0, 'down')
+    path_is(d, 1, 'active')
+    d.vc('heal')
+    path_is(d, 0, 'standby')
+
+
+def under_loss(d):
+    beside = Beside(lambda: lose(d))
+    rounds = 0
+    while not rounds or beside.is_alive():
+        memtest(d, OTHER % 1)
+        rounds += 1
+    beside.ended()
+    x = paths(d)
+    need(all(x[n, 1]['failovers'] == 1 and x[n, 1]['path-state'] == 'active' and
+             x[n, 0]['transport'] == 'rdma' for n in (1, 2)), x)
+    link_up(d, 'rdma')
+
+
+def without_tcp(d):
+    """The path by TCP goes, so the other one carries; it is made again, by TCP alone."""
+    d.host(1, 'hkctl path del h2 1')
+    path_is(d, 0, 'active')
+    before = paths(d)
+    memtest(d, OTHER % 1)
+    x = paths(d)
+    need(all(x[n, 0]['tx-bytes'] > before[n, 0]['tx-bytes'] + (1 << 20) for n in (1, 2)), x)
+    for transport, why in (('rdma', 'no RDMA device at address 10.78.0.1'),
+                           ('pigeon', 'there are tcp and rdma')):
+        st, text = d.host(1, 'hkctl path add h2 1 %s transport %s' % (OTHER % 2, transport),
+                          check=False)
+        need(st == 1 and why in text, text)
+    d.host(1, 'hkctl path add h2 1 %s transport tcp' % (OTHER % 2))
+    x = paths(d)
+    need(all(x[n, 1]['path-state'] == 'standby' and x[n, 1]['transport'] == 'tcp'
+             for n in (1, 2)), x)
 
 
 def used(d, n):
@@ -231,6 +324,19 @@ def main():
             link_up(d, 'tcp')
             echo(d, 1, 'page')
             as_before(d, before)
+        if d.host(1, 'ping -c 1 -w 5 ' + OTHER % 2, check=False)[0]:
+            tap.skip('a path by RDMA and one by TCP', 'hosts have no second network here')
+        else:
+            with tap.test('a link with a path by RDMA and one by TCP'):
+                paths_up(d)
+            with tap.test('RAM is coherent while the network with RDMA is lost and comes back'):
+                under_loss(d)
+            with tap.test('and without the path by TCP'):
+                without_tcp(d)
+            with tap.test('its end gives all back'):
+                d.host(2, 'hkctl node leave')
+                link_down(d, 1, 'deleted|left|closed')
+                as_before(d, before)
         with tap.test('both modules unload'):
             for n in (2, 1):
                 d.host(n, 'hkctl node leave')

@@ -116,6 +116,8 @@ static void relay_free(struct relay *r)
 struct fd_conn {
 	struct hk_conn conn;
 	struct socket *sock;
+	/* of the slow one */
+	bool started, ended;
 };
 
 static struct hk_conn *fd_open(struct socket *sock, const struct hk_link_cfg *cfg, char *why)
@@ -217,9 +219,62 @@ struct hk_transport hk_tcp = {
 	.release = fd_release,
 };
 
+/*
+ * Another one, which has things to do with the peer before the first message, and counts
+ * nothing of what it sends again. As RDMA, whose sender waits likewise
+ */
+static bool slow_may_start;
+static int slow_held;
+static const struct hk_transport slow;
+
+static struct hk_conn *slow_open(struct socket *sock, const struct hk_link_cfg *cfg, char *why)
+{
+	struct hk_conn *conn = fd_open(sock, cfg, why);
+
+	conn->transport = cfg->transport;
+	__atomic_fetch_add(&slow_held, 1, __ATOMIC_RELAXED);
+	return conn;
+}
+
+static int slow_start(struct hk_conn *conn)
+{
+	struct fd_conn *c = container_of(conn, struct fd_conn, conn);
+
+	while (!READ_ONCE(slow_may_start) && !READ_ONCE(c->ended))
+		usleep(500);
+	WRITE_ONCE(c->started, true);
+	return READ_ONCE(c->ended) ? -EPIPE : 0;
+}
+
+static int slow_send(struct hk_conn *conn, struct hk_msg *const *msgs, unsigned int nr, bool more)
+{
+	struct fd_conn *c = container_of(conn, struct fd_conn, conn);
+
+	while (!READ_ONCE(c->started) && !READ_ONCE(c->ended))
+		usleep(500);
+	return fd_send(conn, msgs, nr, more);
+}
+
+static void slow_shutdown(struct hk_conn *conn)
+{
+	WRITE_ONCE(container_of(conn, struct fd_conn, conn)->ended, true);
+	fd_shutdown(conn);
+}
+
+static const struct hk_transport slow = {
+	.name = "slow",
+	.open = slow_open,
+	.start = slow_start,
+	.send = slow_send,
+	.recv = fd_recv,
+	.shutdown = slow_shutdown,
+	.release = fd_release,
+};
+
 void hk_transport_put(const struct hk_transport *transport)
 {
-	(void)transport;
+	if (transport == &slow)
+		__atomic_fetch_sub(&slow_held, 1, __ATOMIC_RELAXED);
 }
 
 /* An end: what it has sent in each lane, and what it has got */
@@ -418,7 +473,8 @@ static void link_pair(struct end *e, struct relay **relay)
 }
 
 /* Both ends get a connection for a path. Return: what it goes through */
-static struct relay *path_connect(struct end *e, unsigned int id)
+static struct relay *path_connect_by(struct end *e, unsigned int id,
+				     const struct hk_transport *transport)
 {
 	u64 end = ktime_get_ns() + WAIT_MS * NSEC_PER_MSEC;
 	struct relay *r = relay_new();
@@ -430,7 +486,7 @@ static struct relay *path_connect(struct end *e, unsigned int id)
 		struct socket *sock = sock_new(r->out[i]);
 
 		do
-			err = hk_link_path_add(e[i].link, id, sock, why);
+			err = hk_link_path_add(e[i].link, id, sock, transport, why);
 		while (err == -EBUSY && ktime_get_ns() < end && !usleep(500));
 		if (err) {
 			usleep(300000);
@@ -441,6 +497,11 @@ static struct relay *path_connect(struct end *e, unsigned int id)
 		}
 	}
 	return r;
+}
+
+static struct relay *path_connect(struct end *e, unsigned int id)
+{
+	return path_connect_by(e, id, &hk_tcp);
 }
 
 /* Make a path where both ends have none. Return: both could use it */
@@ -740,7 +801,7 @@ static void test_renewed(void)
 static int add_alone(struct end *e, unsigned int id, struct relay *r, char *why)
 {
 	struct socket *sock = sock_new(r->out[0]);
-	int err = hk_link_path_add(e->link, id, sock, why);
+	int err = hk_link_path_add(e->link, id, sock, &hk_tcp, why);
 
 	if (err) {
 		close(sock->fd);
@@ -800,6 +861,64 @@ static void test_renewed_in_vain(void)
 	}
 }
 
+static bool is_active(struct end *e, unsigned int id)
+{
+	return state_of(&e[0], id) == HK_LINK_PATH_ACTIVE &&
+	       state_of(&e[1], id) == HK_LINK_PATH_ACTIVE;
+}
+
+static bool is_by(struct end *e, unsigned int id, const char *name)
+{
+	struct hk_link_path p;
+
+	hk_link_path_get(e->link, id, &p);
+	return !strcmp(p.transport, name);
+}
+
+/* A path by another transport: while it starts the link goes on, then it is one of them */
+static void test_transports(void)
+{
+	struct relay *relay[PATHS] = {};
+	struct hk_link_detail detail;
+	struct end e[2];
+	unsigned int i;
+
+	link_pair(e, relay);
+	WRITE_ONCE(slow_may_start, false);
+	relay[1] = path_connect_by(e, 1, &slow);
+	produce_some(e);
+	CHECK(until(have_got, e, 0), "a path that starts keeps the link from sending");
+	CHECK(until(both_down, e, 1), "one that does not start stays");
+	CHECK(is_up(e), "link ended: %s%s", e[0].why, e[1].why);
+
+	WRITE_ONCE(slow_may_start, true);
+	relay_free(relay[1]);
+	relay[1] = path_connect_by(e, 1, &slow);
+	CHECK(until(both_usable, e, 1), "no path by another transport");
+	CHECK(is_by(&e[0], 0, "tcp") && is_by(&e[0], 1, "slow"), "names");
+	WRITE_ONCE(relay[0]->broken, true);
+	CHECK(until(is_active, e, 1), "the other one is not taken");
+	produce_some(e);
+	CHECK(until(have_got, e, 0), "messages are missing");
+	CHECK(until(may_add, e, 0), "the broken one stays");
+	hk_link_detail_get(e[0].link, &detail);
+	CHECK(!detail.has_resent, "somebody counts what the transport sent again");
+
+	path_ensure(e, relay, 0);
+	CHECK(until(both_usable, e, 0), "the former one does not come back");
+	hk_link_detail_get(e[0].link, &detail);
+	CHECK(detail.has_resent, "nobody counts what the transport sent again");
+	WRITE_ONCE(relay[1]->broken, true);
+	CHECK(until(is_active, e, 0), "it does not go back");
+	produce_some(e);
+	CHECK(until(have_got, e, 0), "messages are missing");
+	for (i = 0; i < 2; i++)
+		CHECK(!READ_ONCE(e[i].down), "link ended: %s", e[i].why);
+	path_ensure(e, relay, 1);
+	links_end(e, relay);
+	CHECK(!READ_ONCE(slow_held), "%d connections hold their transport", slow_held);
+}
+
 /* hk_link_close() compares itself with receivers */
 static struct task_struct main_task;
 
@@ -825,6 +944,7 @@ int main(int argc, char **argv)
 	run("links end while paths come and go", test_ends);
 	run("the one path that carries goes over to a new connection", test_renewed);
 	run("a new connection that does not join harms nothing", test_renewed_in_vain);
+	run("a path is carried by another transport than the link", test_transports);
 	printf("1..%u\n", nr_tests);
 	return nr_failed ? 1 : 0;
 }

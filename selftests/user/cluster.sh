@@ -226,10 +226,12 @@ start g 17123 --rdma
 expect 0 "rdma has no effect" g cluster join 127.0.0.1:17117 "$(token)" ram 64M
 expect 0 "rdma no" g cluster show
 linked g a tcp
+expect 1 "without \"rdma\"" g path add a 1 127.0.0.1:17117 transport rdma
 expect 0 "node-id 4" g node leave
-start d 17120 --rdma
-start e 17121 --rdma
+start d 17120 --rdma-paths --listen 127.0.0.2:17120
+start e 17121 --rdma-paths --listen 127.0.0.3:17121
 start f 17122
+start h 17124 --rdma --listen 127.0.0.4:17124
 expect 2 "Usage" d cluster create ram 64M rdmb
 expect 1 "nothing encrypts RDMA" d cluster create ram 64M rdma
 expect 1 "in no cluster" d cluster show
@@ -243,8 +245,23 @@ linked e d rdma
 linked d f tcp
 linked e f tcp
 linked f e tcp
+# its further paths too, where both say so, or as the administrator has it
+logged d "path 1 to e over rdma"
+logged e "path 1 to d over rdma"
+expect 0 "" d path add e 2 127.0.0.1:17121 transport tcp
+logged e "path 2 to d over tcp"
+expect 0 "" d path add e 3 127.0.0.1:17121
+logged e "path 3 to d over rdma"
+expect 1 "there are tcp and rdma" d path add f 1 127.0.0.1:17122 transport pigeon
+expect 2 "Usage" d path add f 1 127.0.0.1:17122 by rdma
+expect 1 "without --rdma" f path add d 1 127.0.0.1:17120 transport rdma
+ctl d path add f 1 127.0.0.1:17122 transport rdma > "$dir/rdma"
+logged f "a path to node 1 (d) by RDMA: hkd of this node runs without --rdma"
+expect 0 "node-id 4" h cluster join 127.0.0.1:17120 "$(token_of d)" ram 64M
+linked d h rdma
+logged d "path 1 to h over tcp"
 
-for n in a b c d e f g; do
+for n in a b c d e f g h; do
 	kill "${pid[$n]}"
 	wait "${pid[$n]}"
 	got=$?

@@ -250,7 +250,8 @@ int hk_path_dump(struct hk_nl *nl, hk_path_fn fn, void *arg)
 	return 0;
 }
 
-int hk_path_add(struct hk_nl *nl, uint16_t peer, uint8_t path, int fd)
+int hk_path_add(struct hk_nl *nl, uint16_t peer, uint8_t path, int fd,
+		const char *transport)
 {
 	int *where = path ? &path_fd[peer][path] : &link_fd[peer];
 
@@ -263,6 +264,8 @@ int hk_path_add(struct hk_nl *nl, uint16_t peer, uint8_t path, int fd)
 	if (!path)
 		link_listen(peer);
 	path_serial[peer][path]++;
+	/* for cluster.sh */
+	log_info("path %u to %s over %s", path, link_name[peer], transport);
 	return 0;
 }
 

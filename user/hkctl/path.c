@@ -8,7 +8,7 @@
 static int usage(FILE *f, int status)
 {
 	fputs("Usage: hkctl path show [ PEER ]\n"
-	      "       hkctl path add PEER ID ADDRESS[:PORT]\n"
+	      "       hkctl path add PEER ID ADDRESS[:PORT] [ transport { tcp | rdma } ]\n"
 	      "       hkctl path del PEER ID\n"
 	      "where  PEER := name or id of a node\n"
 	      "       ID   := number of a connection of the link to it, 0 to 3\n"
@@ -29,6 +29,8 @@ static void print_path(const struct hk_path_info *path, void *arg)
 	pr_str("path-state", hk_path_state_name(path->state));
 	if (path->reason[0])
 		pr_str("reason", path->reason);
+	if (path->transport[0])
+		pr_str("transport", path->transport);
 	if (path->local[0])
 		pr_str("local-address", path->local);
 	if (path->remote[0])
@@ -60,7 +62,8 @@ static int show(const char *peer)
 }
 
 /* hkd does it, which makes the path again when it went down by itself */
-static int ask(const char *cmd, const char *peer, const char *text, const char *address)
+static int ask(const char *cmd, const char *peer, const char *text, const char *address,
+	       const char *transport)
 {
 	struct json_object *req, *reply;
 	uint64_t path;
@@ -72,6 +75,8 @@ static int ask(const char *cmd, const char *peer, const char *text, const char *
 	add_int(req, "path", path);
 	if (address)
 		add_str(req, "address", address);
+	if (transport)
+		add_str(req, "transport", transport);
 	reply = daemon_call(req);
 	if (!reply)
 		return REFUSED;
@@ -87,10 +92,13 @@ int do_path(int argc, char **argv)
 		return argc > 2 ? usage(stderr, USAGE) : show(argv[1]);
 	if (!strcmp(argv[0], "del"))
 		return argc != 3 ? usage(stderr, USAGE) :
-			ask("path-del", argv[1], argv[2], NULL);
-	if (!strcmp(argv[0], "add"))
-		return argc != 4 ? usage(stderr, USAGE) :
-			ask("path-add", argv[1], argv[2], argv[3]);
+			ask("path-del", argv[1], argv[2], NULL, NULL);
+	if (!strcmp(argv[0], "add")) {
+		if (argc != 4 && (argc != 6 || strcmp(argv[4], "transport")))
+			return usage(stderr, USAGE);
+		return ask("path-add", argv[1], argv[2], argv[3],
+			   argc == 6 ? argv[5] : NULL);
+	}
 	if (!strcmp(argv[0], "help"))
 		return usage(stdout, DONE);
 	return misused("path: command \"%s\" is unknown, try \"hkctl path help\"",

@@ -30,6 +30,10 @@ static const char *const purpose_name[PURPOSE_MAX] = {
 	[PURPOSE_PATH1]		= "path-1",
 	[PURPOSE_PATH2]		= "path-2",
 	[PURPOSE_PATH3]		= "path-3",
+	[PURPOSE_RDMA0]		= "rdma-path-0",
+	[PURPOSE_RDMA1]		= "rdma-path-1",
+	[PURPOSE_RDMA2]		= "rdma-path-2",
+	[PURPOSE_RDMA3]		= "rdma-path-3",
 };
 
 static int send_obj(struct tls *t, struct json_object *obj, uint64_t deadline,

@@ -19,6 +19,10 @@ enum purpose {
 	PURPOSE_PATH1,
 	PURPOSE_PATH2,
 	PURPOSE_PATH3,
+	PURPOSE_RDMA0,		/* likewise, to be carried by RDMA */
+	PURPOSE_RDMA1,
+	PURPOSE_RDMA2,
+	PURPOSE_RDMA3,
 	PURPOSE_MAX,
 };
 

@@ -169,6 +169,7 @@ static int set_identity(uint16_t id, uint64_t ram, char *err)
 	hkd.ram_pages = cfg.budget_pages;
 	m->state = MEMBER_UP;
 	m->rdma = hkd.rdma;
+	m->rdma_paths = hkd.rdma_paths;
 	memcpy(m->name, hkd.name, sizeof(m->name));
 	memcpy(m->address, hkd.address, sizeof(m->address));
 	memcpy(m->also, hkd.also, sizeof(m->also));
@@ -272,17 +273,20 @@ out:
 	return reply;
 }
 
-void member_also_write(struct json_object *obj, char also[][ADDRESS_LEN])
+void member_ways_write(struct json_object *obj, const struct member *m)
 {
 	struct json_object *list = json_object_new_array();
 	unsigned int i;
 
-	for (i = 1; i < HK_PATHS_MAX && also[i][0]; i++)
-		json_object_array_add(list, json_object_new_string(also[i]));
+	for (i = 1; i < HK_PATHS_MAX && m->also[i][0]; i++)
+		json_object_array_add(list, json_object_new_string(m->also[i]));
 	json_object_object_add(obj, "also", list);
+	json_object_object_add(obj, "rdma", json_object_new_boolean(m->rdma));
+	json_object_object_add(obj, "rdma-paths",
+			       json_object_new_boolean(m->rdma_paths));
 }
 
-int member_also_read(struct member *m, struct json_object *obj, char *err)
+int member_ways_read(struct member *m, struct json_object *obj, char *err)
 {
 	struct json_object *list = js_array(obj, "also");
 	size_t i, n = list ? json_object_array_length(list) : 0;
@@ -300,6 +304,8 @@ int member_also_read(struct member *m, struct json_object *obj, char *err)
 			return -1;
 		strcpy(m->also[i + 1], text);
 	}
+	m->rdma = js_bool(obj, "rdma");
+	m->rdma_paths = js_bool(obj, "rdma-paths");
 	return 0;
 }
 
@@ -320,11 +326,10 @@ static int learn_members(struct json_object *reply, char *err)
 		    !hk_name_ok(name) || !address ||
 		    strlen(address) >= ADDRESS_LEN ||
 		    address_parse(address, &sa, err) ||
-		    member_also_read(&hkd.member[id], obj, err))
+		    member_ways_read(&hkd.member[id], obj, err))
 			return fail(err, "the coordinator sent a malformed list of members");
 		snprintf(hkd.member[id].name, HK_NAME_MAX, "%s", name);
 		snprintf(hkd.member[id].address, ADDRESS_LEN, "%s", address);
-		hkd.member[id].rdma = js_bool(obj, "rdma");
 		hkd.member[id].state = js_bool(obj, "up") ? MEMBER_JOINING :
 							    MEMBER_DOWN;
 	}
@@ -441,6 +446,7 @@ static void tell_own_address(struct stream *s)
 
 static int join(struct stream *s, uint64_t ram, struct stream *out, char *err)
 {
+	struct member self = {};
 	struct json_object *req = json_object_new_object(), *reply;
 	int64_t id, epoch;
 	int r = -1;
@@ -448,8 +454,10 @@ static int join(struct stream *s, uint64_t ram, struct stream *out, char *err)
 	js_add_str(req, "cmd", "join");
 	js_add_str(req, "name", hkd.name);
 	js_add_str(req, "address", hkd.address);
-	member_also_write(req, hkd.also);
-	json_object_object_add(req, "rdma", json_object_new_boolean(hkd.rdma));
+	memcpy(self.also, hkd.also, sizeof(self.also));
+	self.rdma = hkd.rdma;
+	self.rdma_paths = hkd.rdma_paths;
+	member_ways_write(req, &self);
 	/* It asks all its members first. */
 	reply = ask(s, req, 3 * RPC_MS, err);
 	if (!reply)

@@ -29,10 +29,9 @@ static struct json_object *member_json(uint16_t id)
 	js_add_int(obj, "id", id);
 	js_add_str(obj, "name", m->name);
 	js_add_str(obj, "address", m->address);
-	member_also_write(obj, m->also);
 	json_object_object_add(obj, "up",
 			       json_object_new_boolean(m->state == MEMBER_UP));
-	json_object_object_add(obj, "rdma", json_object_new_boolean(m->rdma));
+	member_ways_write(obj, m);
 	return obj;
 }
 
@@ -77,10 +76,9 @@ static int take(uint16_t id, const char *name, const char *address,
 		member_down(id, "joins again");
 	member_forget(id, "joins again");
 	vm_forget_of(id, why);
-	if (member_also_read(m, req, err))
+	if (member_ways_read(m, req, err))
 		return -1;
 	m->state = MEMBER_JOINING;
-	m->rdma = js_bool(req, "rdma");
 	snprintf(m->name, sizeof(m->name), "%s", name);
 	snprintf(m->address, sizeof(m->address), "%s", address);
 	return 0;

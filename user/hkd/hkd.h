@@ -39,9 +39,11 @@ enum member_state {
  * @ctl: control connection, NULL for the own node
  * @link: the module has a link to it
  * @rdma: its links may be carried by RDMA
+ * @rdma_paths: their further paths, too
  * @renewing: it is going over to a new connection
  * @renewed_at: bytes it had carried, either way, at the last renewal
  * @path: where else its daemon is reached, by number; empty: this node makes no such path
+ * @path_rdma: it is to be carried by RDMA
  * @path_next: when a path that is down is made again
  * @path_wait: how long after the last attempt that is, 0: it was up
  * @path_base: bytes that a path had carried, either way, when it was made
@@ -58,9 +60,11 @@ struct member {
 	struct stream *ctl;
 	bool link;
 	bool rdma;
+	bool rdma_paths;
 	bool renewing;
 	uint64_t renewed_at;
 	char path[HK_PATHS_MAX][ADDRESS_LEN];
+	bool path_rdma[HK_PATHS_MAX];
 	uint64_t path_next[HK_PATHS_MAX];
 	uint32_t path_wait[HK_PATHS_MAX];
 	uint64_t path_base[HK_PATHS_MAX];
@@ -88,6 +92,7 @@ struct member {
  * @renew_bytes: --renew-mib: what a link may carry with one set of keys
  * @ram_pages: what this node contributes
  * @rdma: --rdma: links of this node may be carried by RDMA
+ * @rdma_paths: --rdma-paths: their further paths, too
  * @rdma_allowed: the cluster was created so that they may
  * @busy: what changes the membership now, NULL: nothing
  */
@@ -110,6 +115,7 @@ struct hkd {
 	uint64_t renew_bytes;
 	uint64_t ram_pages;
 	bool rdma;
+	bool rdma_paths;
 	bool rdma_allowed;
 	const char *busy;
 	struct hk_nl *nl;
@@ -139,9 +145,12 @@ void member_up(uint16_t id);
 void member_down(uint16_t id, const char *why);
 /* @why: what both ends of its link say, if it has one */
 void member_forget(uint16_t id, const char *why);
-/* "also" of an object that tells of a member; written into @m, or -1 with @err */
-int member_also_read(struct member *m, struct json_object *obj, char *err);
-void member_also_write(struct json_object *obj, char also[][ADDRESS_LEN]);
+/*
+ * "also", "rdma" and "rdma-paths" of an object that tells of a member: what can be reached
+ * there, and how; written into @m, or -1 with @err
+ */
+int member_ways_read(struct member *m, struct json_object *obj, char *err);
+void member_ways_write(struct json_object *obj, const struct member *m);
 /* a name or number of a member; 0 with @err */
 uint16_t member_find(const char *text, char *err);
 int membership_lock(const char *what, uint64_t deadline, char *err);
@@ -196,9 +205,11 @@ struct json_object *renew_command(struct json_object *req, char *err);
  * the module gets @s as path @path of the link, or, -1, as the connection that its one path
  * goes over to; waits while a former one is just going; frees @s
  */
-int hand_over(uint16_t id, int path, struct stream *s, char *err);
+int hand_over(uint16_t id, int path, bool rdma, struct stream *s, char *err);
 /* the other end's connection has come; frees @s */
-int path_accepted(uint16_t id, uint8_t path, struct stream *s, char *err);
+int path_accepted(uint16_t id, uint8_t path, bool rdma, struct stream *s, char *err);
+/* is RDMA to carry a path, where nobody has said otherwise; both ends come to the same */
+bool path_rdma(uint16_t id, uint8_t path);
 /* the module could do without the network that a connection went by */
 bool path_several(uint16_t id);
 /* this node is to make paths to where else the member listens, as many as both do */

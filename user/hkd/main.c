@@ -35,13 +35,15 @@ static void usage(FILE *f)
 	      "  --heartbeat-ms N      of the links, 10 to 10000; set by the first node\n"
 	      "  --dead-ms N           silence that means death, 100 to 60000; likewise\n"
 	      "  --rdma                offer RDMA for links, by the device at the address of --listen\n"
+	      "  --rdma-paths          and for further paths, by the devices at the further ones\n"
 	      "  --log FILE            instead of standard error\n"
 	      "  --background          return when ready to serve, run on in the background\n"
 	      "  --help, --version\n", f);
 }
 
 enum { OPT_LISTEN = 256, OPT_SOCKET, OPT_NAME, OPT_STATE, OPT_RENEW, OPT_QEMU,
-	OPT_BACKGROUND, OPT_HEARTBEAT, OPT_DEAD, OPT_LOG, OPT_REPLICA, OPT_RDMA, OPT_HELP, OPT_VERSION };
+	OPT_BACKGROUND, OPT_HEARTBEAT, OPT_DEAD, OPT_LOG, OPT_REPLICA, OPT_RDMA,
+	OPT_RDMA_PATHS, OPT_HELP, OPT_VERSION };
 
 static const struct option options[] = {
 	{ "listen",		required_argument, NULL, OPT_LISTEN },
@@ -53,6 +55,7 @@ static const struct option options[] = {
 	{ "heartbeat-ms",	required_argument, NULL, OPT_HEARTBEAT },
 	{ "dead-ms",		required_argument, NULL, OPT_DEAD },
 	{ "rdma",		no_argument, NULL, OPT_RDMA },
+	{ "rdma-paths",		no_argument, NULL, OPT_RDMA_PATHS },
 	{ "log",		required_argument, NULL, OPT_LOG },
 	{ "background",		no_argument, NULL, OPT_BACKGROUND },
 	{ "replica",		required_argument, NULL, OPT_REPLICA },
@@ -201,6 +204,10 @@ static void parse_options(int argc, char **argv)
 			break;
 		case OPT_RDMA:
 			hkd.rdma = true;
+			break;
+		case OPT_RDMA_PATHS:
+			hkd.rdma = true;
+			hkd.rdma_paths = true;
 			break;
 		case OPT_BACKGROUND:
 			background = true;

@@ -90,7 +90,15 @@ static bool usable(uint8_t state)
 	return state == HK_PATH_STANDBY || state == HK_PATH_ACTIVE;
 }
 
-int hand_over(uint16_t id, int path, struct stream *s, char *err)
+bool path_rdma(uint16_t id, uint8_t path)
+{
+	struct member *m = &hkd.member[id];
+
+	return hkd.rdma_allowed && hkd.rdma && m->rdma &&
+	       (!path || (hkd.rdma_paths && m->rdma_paths));
+}
+
+int hand_over(uint16_t id, int path, bool rdma, struct stream *s, char *err)
 {
 	uint64_t deadline = now_ms() + LINK_UP_MS;
 	int on = 1, fd, r;
@@ -99,7 +107,8 @@ int hand_over(uint16_t id, int path, struct stream *s, char *err)
 	fd = stream_release(s);
 	for (;;) {
 		r = path < 0 ? hk_link_renew(hkd.nl, id, fd) :
-			       hk_path_add(hkd.nl, id, (uint8_t)path, fd);
+			       hk_path_add(hkd.nl, id, (uint8_t)path, fd,
+					   rdma ? "rdma" : "tcp");
 		if (r != -EBUSY || now_ms() >= deadline)
 			break;
 		/* the module's event says that the former one has gone */
@@ -115,14 +124,29 @@ int hand_over(uint16_t id, int path, struct stream *s, char *err)
 	return 0;
 }
 
-int path_accepted(uint16_t id, uint8_t path, struct stream *s, char *err)
+/* What the other node asks for is not enough for RDMA: it passes by TLS */
+static int path_rdma_check(uint16_t id, char *err)
 {
-	if (!hkd.member[id].link) {
-		stream_free(s);
-		return fail(err, "node %u (%s) makes a path of a link that there is not",
-			    id, hkd.member[id].name);
-	}
-	return hand_over(id, path, s, err);
+	const char *name = hkd.member[id].name;
+
+	if (!hkd.rdma_allowed)
+		return fail(err, "a path to node %u (%s) by RDMA: the cluster was created without \"rdma\"",
+			    id, name);
+	if (!hkd.rdma)
+		return fail(err, "a path to node %u (%s) by RDMA: hkd of this node runs without --rdma",
+			    id, name);
+	return 0;
+}
+
+int path_accepted(uint16_t id, uint8_t path, bool rdma, struct stream *s, char *err)
+{
+	if (!hkd.member[id].link)
+		fail(err, "node %u (%s) makes a path of a link that there is not",
+		     id, hkd.member[id].name);
+	else if (!rdma || !path_rdma_check(id, err))
+		return hand_over(id, path, rdma, s, err);
+	stream_free(s);
+	return -1;
 }
 
 static bool same_connection(const struct look *a, const struct look *b, uint8_t path)
@@ -135,20 +159,22 @@ static bool same_connection(const struct look *a, const struct look *b, uint8_t 
  * Connect, hand over, wait until the other end has done so, too, and the former
  * connection of this path, if there is one, has gone
  */
-static int path_make(uint16_t id, uint8_t path, const char *address, char *err)
+static int path_make(uint16_t id, uint8_t path, const char *address, bool rdma,
+		     char *err)
 {
+	int purpose = (rdma ? PURPOSE_RDMA0 : PURPOSE_PATH0) + path;
 	struct look before, l;
 	uint64_t deadline;
 	struct stream *s;
 
-	s = peer_open_at(id, address, PURPOSE_PATH0 + path, err);
+	s = peer_open_at(id, address, (enum purpose)purpose, err);
 	if (!s)
 		return -1;
 	if (look(&before, id, err)) {
 		stream_free(s);
 		return -1;
 	}
-	if (hand_over(id, path, s, err))
+	if (hand_over(id, path, rdma, s, err))
 		return -1;
 	deadline = now_ms() + LINK_UP_MS;
 	for (;;) {
@@ -175,17 +201,23 @@ static const char *path_address(uint16_t id, uint8_t path)
 	return path ? hkd.member[id].path[path] : hkd.member[id].address;
 }
 
+static int path_remake(uint16_t id, uint8_t path, char *err)
+{
+	return path_make(id, path, path_address(id, path),
+			 hkd.member[id].path_rdma[path], err);
+}
+
 void path_expect(uint16_t id)
 {
 	struct member *m = &hkd.member[id];
 	unsigned int i;
 
-	/* other transports have one path */
-	if (hkd.rdma_allowed && hkd.rdma && m->rdma)
-		return;
-	for (i = 1; i < HK_PATHS_MAX; i++)
-		if (hkd.also[i][0] && m->also[i][0])
-			memcpy(m->path[i], m->also[i], sizeof(m->path[i]));
+	for (i = 1; i < HK_PATHS_MAX; i++) {
+		if (!hkd.also[i][0] || !m->also[i][0])
+			continue;
+		memcpy(m->path[i], m->also[i], sizeof(m->path[i]));
+		m->path_rdma[i] = path_rdma(id, (uint8_t)i);
+	}
 }
 
 /* It could not be made: the next attempt is to wait for longer */
@@ -202,7 +234,7 @@ static void path_again(uint16_t id, uint8_t path, bool first)
 	struct member *m = &hkd.member[id];
 	char err[HK_ERR_LEN];
 
-	if (!path_make(id, path, path_address(id, path), err)) {
+	if (!path_remake(id, path, err)) {
 		log_info("path %u to node %u (%s) is there%s", path, id, m->name,
 			 first ? "" : " again");
 		m->path_wait[path] = 0;
@@ -219,7 +251,7 @@ static int path_fresh(uint16_t id, uint8_t path, char *err)
 {
 	struct member *m = &hkd.member[id];
 
-	if (path_make(id, path, path_address(id, path), err))
+	if (path_remake(id, path, err))
 		return -1;
 	log_info("path %u to node %u (%s) has new keys", path, id, m->name);
 	return 0;
@@ -394,16 +426,25 @@ static uint16_t command_path(struct json_object *req, uint8_t *path, char *err)
 struct json_object *path_add_command(struct json_object *req, char *err)
 {
 	const char *address = js_str(req, "address");
+	const char *transport = js_str(req, "transport");
 	struct sockaddr_storage sa;
 	struct member *m;
 	struct look l;
 	uint8_t path;
 	uint16_t id = command_path(req, &path, err);
+	bool rdma;
 	int r;
 
 	if (!id)
 		return NULL;
 	m = &hkd.member[id];
+	rdma = transport ? !strcmp(transport, "rdma") : path_rdma(id, path);
+	if (transport && !rdma && strcmp(transport, "tcp")) {
+		fail(err, "transport \"%s\": there are tcp and rdma", transport);
+		return NULL;
+	}
+	if (rdma && path_rdma_check(id, err))
+		return NULL;
 	if (!address || strlen(address) >= ADDRESS_LEN || address_parse(address, &sa, err)) {
 		if (!address)
 			fail(err, "an address is missing");
@@ -419,11 +460,12 @@ struct json_object *path_add_command(struct json_object *req, char *err)
 	if (!r && (usable(l.state[path]) || l.state[path] == HK_PATH_JOINING))
 		r = fail(err, "the link to node %u (%s) has a path %u", id, m->name, path);
 	if (!r)
-		r = path_make(id, path, address, err);
+		r = path_make(id, path, address, rdma, err);
 	path_end(id);
 	if (r)
 		return NULL;
 	snprintf(m->path[path], sizeof(m->path[path]), "%s", address);
+	m->path_rdma[path] = rdma;
 	m->path_wait[path] = 0;
 	m->path_next[path] = 0;
 	log_info("path %u to node %u (%s) by %s", path, id, m->name, address);

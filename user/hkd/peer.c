@@ -291,8 +291,7 @@ static int attach_link(uint16_t id, struct stream *s, char *err)
 {
 	struct member *m = &hkd.member[id];
 	int on = 1, fd, r;
-	/* Both ends know all three and come to the same */
-	bool rdma = hkd.rdma_allowed && hkd.rdma && m->rdma;
+	bool rdma = path_rdma(id, 0);
 
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	fd = stream_release(s);
@@ -304,6 +303,8 @@ static int attach_link(uint16_t id, struct stream *s, char *err)
 	m->link = true;
 	m->renewed_at = 0;
 	memset(m->path, 0, sizeof(m->path));
+	memset(m->path_rdma, 0, sizeof(m->path_rdma));
+	m->path_rdma[0] = rdma;
 	memset(m->path_base, 0, sizeof(m->path_base));
 	if (rdma)
 		log_info("link to node %u (%s) by RDMA: not encrypted", id,
@@ -367,6 +368,8 @@ static void accepted(struct stream *s, enum purpose purpose,
 		     const struct identity *peer, char *err)
 {
 	struct member *m = &hkd.member[peer->id];
+	enum purpose first;
+	bool rdma;
 	int r;
 
 	if (purpose == PURPOSE_JOIN) {
@@ -395,7 +398,9 @@ static void accepted(struct stream *s, enum purpose purpose,
 		return;
 	}
 	if (purpose >= PURPOSE_PATH0) {
-		if (path_accepted(peer->id, purpose - PURPOSE_PATH0, s, err))
+		rdma = purpose >= PURPOSE_RDMA0;
+		first = rdma ? PURPOSE_RDMA0 : PURPOSE_PATH0;
+		if (path_accepted(peer->id, (uint8_t)(purpose - first), rdma, s, err))
 			log_error("%s", err);
 		return;
 	}

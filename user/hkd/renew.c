@@ -59,7 +59,7 @@ int renew_accepted(uint16_t id, struct stream *s, char *err)
 		return fail(err, "node %u (%s) renews a link that is not its to renew",
 			    id, hkd.member[id].name);
 	}
-	r = hand_over(id, -1, s, err);
+	r = hand_over(id, -1, false, s, err);
 	if (!r && !look(&l, id, err))
 		hkd.member[id].renewed_at = l.bytes[id];
 	return r;
@@ -74,7 +74,7 @@ static int renew(uint16_t id, char *err)
 	if (look(&before, id, err))
 		return -1;
 	s = peer_open(id, PURPOSE_RENEW, err);
-	if (!s || hand_over(id, -1, s, err))
+	if (!s || hand_over(id, -1, false, s, err))
 		return -1;
 	deadline = now_ms() + RPC_MS;
 	for (;;) {

@@ -135,6 +135,7 @@ struct hk_path_info {
 	uint8_t path;
 	uint8_t state;
 	char reason[HK_REASON_LEN];
+	char transport[16];
 	char local[HK_ENDPOINT_LEN];
 	char remote[HK_ENDPOINT_LEN];
 	uint64_t rtt_ns;
@@ -145,8 +146,9 @@ struct hk_path_info {
 
 typedef void (*hk_path_fn)(const struct hk_path_info *path, void *arg);
 int hk_path_dump(struct hk_nl *nl, hk_path_fn fn, void *arg);
-/* the link to @peer gets the connected socket @fd as its path @path */
-int hk_path_add(struct hk_nl *nl, uint16_t peer, uint8_t path, int fd);
+/* the link to @peer gets the connected socket @fd as its path @path, carried by @transport */
+int hk_path_add(struct hk_nl *nl, uint16_t peer, uint8_t path, int fd,
+		const char *transport);
 int hk_path_del(struct hk_nl *nl, uint16_t peer, uint8_t path);
 const char *hk_path_state_name(uint8_t state);
 

@@ -19,6 +19,7 @@ void hk_path_parse(struct nlattr **tb, struct hk_path_info *path)
 	path->path = hk_nla_u8(tb, HK_A_PATH_ID);
 	path->state = hk_nla_u8(tb, HK_A_PATH_STATE);
 	hk_nla_str(tb, HK_A_REASON, path->reason, sizeof(path->reason));
+	hk_nla_str(tb, HK_A_TRANSPORT, path->transport, sizeof(path->transport));
 	hk_nla_str(tb, HK_A_LOCAL_ADDRESS, path->local, sizeof(path->local));
 	hk_nla_str(tb, HK_A_PEER_ADDRESS, path->remote, sizeof(path->remote));
 	path->rtt_ns = hk_nla_u64(tb, HK_A_RTT_NS);
@@ -46,7 +47,8 @@ int hk_path_dump(struct hk_nl *nl, hk_path_fn fn, void *arg)
 			on_path, &each);
 }
 
-int hk_path_add(struct hk_nl *nl, uint16_t peer, uint8_t path, int fd)
+int hk_path_add(struct hk_nl *nl, uint16_t peer, uint8_t path, int fd,
+		const char *transport)
 {
 	struct nl_msg *msg = hk_nl_new(nl, HK_CMD_PATH_ADD, 0);
 
@@ -55,6 +57,7 @@ int hk_path_add(struct hk_nl *nl, uint16_t peer, uint8_t path, int fd)
 	nla_put_u16(msg, HK_A_PEER_ID, peer);
 	nla_put_u8(msg, HK_A_PATH_ID, path);
 	nla_put_u32(msg, HK_A_FD, (uint32_t)fd);
+	nla_put_string(msg, HK_A_TRANSPORT, transport);
 	return hk_nl_do(nl, msg, NULL, NULL);
 }
 
