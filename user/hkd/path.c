@@ -130,10 +130,12 @@ static int path_rdma_check(uint16_t id, char *err)
 	const char *name = hkd.member[id].name;
 
 	if (!hkd.rdma_allowed)
-		return fail(err, "a path to node %u (%s) by RDMA: the cluster was created without \"rdma\"",
+		return fail(err,
+			    "a path to node %u (%s) by RDMA: the cluster was created without \"rdma\"",
 			    id, name);
 	if (!hkd.rdma)
-		return fail(err, "a path to node %u (%s) by RDMA: hkd of this node runs without --rdma",
+		return fail(err,
+			    "a path to node %u (%s) by RDMA: hkd of this node runs without --rdma",
 			    id, name);
 	return 0;
 }
