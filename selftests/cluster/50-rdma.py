@@ -172,9 +172,8 @@ def paths_up(d):
         stop_hkd(d, n)
     for n in (1, 2):
         start_hkd(d, n, more='--listen ' + OTHER % n)
-    d.host(1, 'hkctl cluster create rdma2 ram %s plain rdma' % RAM)
-    token = d.host(1, 'hkctl cluster invite').strip()
-    d.host(2, 'hkctl cluster join 10.77.0.1 %s ram %s' % (token, RAM))
+    d.host(1, 'hkctl cluster create ram %s plain rdma' % RAM)
+    join(d)
     path_is(d, 1, 'standby')
     x = paths(d)
     need({k: (v['path-state'], v['transport']) for k, v in x.items()} == {
@@ -206,18 +205,19 @@ def under_loss(d):
 
 def without_tcp(d):
     """The path by TCP goes, so the other one carries; it is made again, by TCP alone."""
-    d.host(1, 'hkctl path del h2 1')
+    # the node that made it does not make it again then
+    d.host(2, 'hkctl path del h1 1')
     path_is(d, 0, 'active')
     before = paths(d)
     memtest(d, OTHER % 1)
     x = paths(d)
     need(all(x[n, 0]['tx-bytes'] > before[n, 0]['tx-bytes'] + (1 << 20) for n in (1, 2)), x)
-    for transport, why in (('rdma', 'no RDMA device at address 10.78.0.1'),
+    for transport, why in (('rdma', 'no RDMA device at address 10.78.0.2'),
                            ('pigeon', 'there are tcp and rdma')):
-        st, text = d.host(1, 'hkctl path add h2 1 %s transport %s' % (OTHER % 2, transport),
+        st, text = d.host(2, 'hkctl path add h1 1 %s transport %s' % (OTHER % 1, transport),
                           check=False)
         need(st == 1 and why in text, text)
-    d.host(1, 'hkctl path add h2 1 %s transport tcp' % (OTHER % 2))
+    d.host(2, 'hkctl path add h1 1 %s transport tcp' % (OTHER % 1))
     x = paths(d)
     need(all(x[n, 1]['path-state'] == 'standby' and x[n, 1]['transport'] == 'tcp'
              for n in (1, 2)), x)
@@ -337,6 +337,7 @@ def main():
                 d.host(2, 'hkctl node leave')
                 link_down(d, 1, 'deleted|left|closed')
                 as_before(d, before)
+                join(d)
         with tap.test('both modules unload'):
             for n in (2, 1):
                 d.host(n, 'hkctl node leave')
