@@ -90,9 +90,7 @@ static int page_msg_prepare(struct hk_visit *v, struct hk_msg *msg,
 		return xa_reserve(&mem->pages, m->gfn, GFP_KERNEL);
 	case HK_DMSG_GET_S:
 	case HK_DMSG_FWD_S:
-		/* the copy, should it be owned here */
-		v->spare = alloc_page(GFP_KERNEL);
-		return v->spare ? 0 : -ENOMEM;
+		return hk_visit_prepare_copy(v);
 	case HK_DMSG_GET_X:
 	case HK_DMSG_FWD_X:
 	case HK_DMSG_INV:

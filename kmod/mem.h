@@ -334,6 +334,7 @@ int hk_visit_event(struct hk_visit *v, enum hk_page_event ev,
 void hk_visit_detach(struct hk_visit *v);
 void hk_visit_end(struct hk_visit *v, bool may_recall);
 int hk_visit_prepare(struct hk_visit *v, bool first_touch);
+int hk_visit_prepare_copy(struct hk_visit *v);
 void hk_busy_put(struct hk_busy *busy);
 
 /* visit.c, for mem.c alone */

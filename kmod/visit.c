@@ -163,6 +163,27 @@ int hk_visit_prepare(struct hk_visit *v, bool first_touch)
 	return v->spare ? 0 : -ENOMEM;
 }
 
+/**
+ * hk_visit_prepare_copy() - allocate, before the lock, a copy that may have to be sent
+ * @v: visit, not locked, of a request to read
+ *
+ * It is sent at once where the page is owned and read. One that is written has to be
+ * write-protected first, and that (recall.c) allocates for itself.
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM
+ */
+int hk_visit_prepare_copy(struct hk_visit *v)
+{
+	struct page *page = xa_load(&v->mem->pages, v->w.gfn);
+
+	/* a guess, hence lockless: who guessed wrong has GFP_ATOMIC, or a page too much */
+	if (!page || (READ_ONCE(page->private) & HK_PP_STATE) != HK_PG_OWNED)
+		return 0;
+	v->spare = alloc_page(GFP_KERNEL);
+	return v->spare ? 0 : -ENOMEM;
+}
+
 void hk_visit_lock(struct hk_visit *v)
 	__acquires(v->b->lock)
 {
