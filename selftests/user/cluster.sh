@@ -236,6 +236,9 @@ expect 2 "Usage" d cluster create ram 64M rdmb
 expect 1 "nothing encrypts RDMA" d cluster create ram 64M rdma
 expect 1 "in no cluster" d cluster show
 expect 0 "not be encrypted" d cluster create ram 64M plain rdma
+expect 0 "" d node leave
+expect 1 "holds the CA of cluster without a name" d cluster create other ram 64M plain rdma
+expect 0 "ca-made no" d cluster create ram 64M plain rdma
 expect 0 "node-id 2" e cluster join 127.0.0.1:17120 "$(token_of d)" ram 64M
 expect 0 "node-id 3" f cluster join 127.0.0.1:17120 "$(token_of d)" ram 64M
 expect 0 "rdma yes" f cluster show

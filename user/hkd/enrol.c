@@ -348,7 +348,7 @@ int enrol_request(const char *address, const char *text, uint64_t deadline,
 		return -1;
 	if (trust.ca_key)
 		return fail(err, "this host holds the CA of cluster %s: give hkd another --state-dir to join another one",
-			    trust.cluster_name);
+			    trust_name());
 	s = stream_connect(address, deadline, err);
 	if (!s)
 		return -1;

@@ -46,6 +46,7 @@ enum member_state {
  * @path_rdma: it is to be carried by RDMA
  * @path_next: when a path that is down is made again
  * @path_wait: how long after the last attempt that is, 0: it was up
+ * @hurries: counts the times that a network came back
  * @path_base: bytes that a path had carried, either way, when it was made
  * @pathing: a path is being made, or the control connection
  * @lost_at: when the control connection broke while the link has other paths, 0: it did not
@@ -67,6 +68,7 @@ struct member {
 	bool path_rdma[HK_PATHS_MAX];
 	uint64_t path_next[HK_PATHS_MAX];
 	uint32_t path_wait[HK_PATHS_MAX];
+	uint32_t hurries;
 	uint64_t path_base[HK_PATHS_MAX];
 	bool pathing;
 	uint64_t lost_at;
@@ -220,8 +222,16 @@ int path_renew(uint16_t id, char *err);
 void path_control_lost(uint16_t id, const char *why);
 /* as a task: makes those again that went down */
 void path_watch(void *unused);
+/* a network of this host is back: paths are tried again at once, by whoever makes them */
+void path_network(void);
+/* a member says so of its host */
+struct json_object *path_network_request(uint16_t from);
 struct json_object *path_add_command(struct json_object *req, char *err);
 struct json_object *path_del_command(struct json_object *req, char *err);
+
+/* net.c: listen to what the kernel says of networks; then, as a task, watch them */
+int net_open(char *err);
+void net_watch(void *unused);
 
 /* control.c: commands of hkctl */
 int control_listen(const char *path, char *err);

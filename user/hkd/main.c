@@ -465,11 +465,12 @@ int main(int argc, char **argv)
 	ctl.fn = control_accept;
 	if (ctl.fd < 0)
 		goto err_out;
-	if (start_listeners(err) || start_module(err) || trust_load(err))
+	if (start_listeners(err) || start_module(err) ||
+	    net_open(err) || trust_load(err))
 		goto err_socket;
 	if (task_spawn(accept_all, &ctl) ||
 	    task_spawn(read_events, NULL) || task_spawn(renew_watch, NULL) ||
-	    task_spawn(path_watch, NULL)) {
+	    task_spawn(path_watch, NULL) || task_spawn(net_watch, NULL)) {
 		fail(err, "out of memory");
 		goto err_socket;
 	}

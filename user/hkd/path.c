@@ -6,7 +6,8 @@
  * made by the one that joins. Or the administrator says by which other address a member
  * can be reached. The node that is told so makes the connection, "path-N", and both ends
  * give it to their modules (fabric/link_path.c). From then on that node sees to all paths
- * of the link: one that goes down is made again, at first each second, then less often.
+ * of the link: one that goes down is made again, at first each second, then less often, and at
+ * once when a network of either host has come back.
  *
  * The daemons' own connection has no second path. When it breaks, and the link has
  * several, the node is not down for that: the same daemon connects anew by any of the
@@ -222,18 +223,22 @@ void path_expect(uint16_t id)
 	}
 }
 
-/* It could not be made: the next attempt is to wait for longer */
-static void path_later(struct member *m, uint8_t path)
+/*
+ * It could not be made: the next attempt is to wait for longer, unless a network has come
+ * back since this one began, when @hurries was the member's
+ */
+static void path_later(struct member *m, uint8_t path, uint32_t hurries)
 {
 	m->path_wait[path] = m->path_wait[path] ? m->path_wait[path] * 2 : WATCH_MS;
 	if (m->path_wait[path] > AGAIN_MAX_MS)
 		m->path_wait[path] = AGAIN_MAX_MS;
-	m->path_next[path] = now_ms() + m->path_wait[path];
+	m->path_next[path] = m->hurries == hurries ? now_ms() + m->path_wait[path] : 0;
 }
 
 static void path_again(uint16_t id, uint8_t path, bool first)
 {
 	struct member *m = &hkd.member[id];
+	uint32_t hurries = m->hurries;
 	char err[HK_ERR_LEN];
 
 	if (!path_remake(id, path, err)) {
@@ -245,7 +250,7 @@ static void path_again(uint16_t id, uint8_t path, bool first)
 	/* The first attempt fails as a rule: the network is away still */
 	if (m->path_wait[path])
 		log_info("%s", err);
-	path_later(m, path);
+	path_later(m, path, hurries);
 }
 
 /* The caller has set m->pathing. Where it fails the path stays as it is. */
@@ -359,6 +364,7 @@ static void watch_member(uint16_t id)
 {
 	struct member *m = &hkd.member[id];
 	char err[HK_ERR_LEN];
+	uint32_t hurries;
 	struct look l;
 	uint8_t i;
 
@@ -377,9 +383,10 @@ static void watch_member(uint16_t id)
 		    l.bytes[i] - m->path_base[i] < hkd.renew_bytes ||
 		    now_ms() < m->path_next[i])
 			continue;
+		hurries = m->hurries;
 		if (path_fresh(id, i, err)) {
 			log_info("new keys: %s", err);
-			path_later(m, i);
+			path_later(m, i, hurries);
 		} else {
 			m->path_wait[i] = 0;
 		}
@@ -400,6 +407,49 @@ void path_watch(void *unused)
 				watch_control(id);
 			if (path_watched(id))
 				watch_member(id);
+		}
+	}
+}
+
+/*
+ * A network is back at node @where: paths that are down need not wait any longer for their
+ * next attempt
+ */
+static void path_hurry(uint16_t id, uint16_t where)
+{
+	struct member *m = &hkd.member[id];
+	bool any = false;
+	unsigned int i;
+
+	m->hurries++;
+	for (i = 0; i < HK_PATHS_MAX; i++) {
+		any |= m->path_wait[i];
+		m->path_next[i] = 0;
+	}
+	if (any)
+		log_info("a network of node %u (%s) is back: trying paths to node %u (%s) again",
+			 where, hkd.member[where].name, id, m->name);
+}
+
+struct json_object *path_network_request(uint16_t from)
+{
+	if (path_makes(from))
+		path_hurry(from, from);
+	return json_object_new_object();
+}
+
+void path_network(void)
+{
+	struct json_object *req;
+	uint16_t id;
+
+	for (id = 1; id < HK_NODES_MAX; id++) {
+		if (path_makes(id)) {
+			path_hurry(id, hkd.self);
+		} else if (path_several(id)) {
+			req = json_object_new_object();
+			js_add_str(req, "cmd", "network-back");
+			peer_tell(id, req);
 		}
 	}
 }

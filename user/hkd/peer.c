@@ -145,6 +145,8 @@ static struct json_object *serve(uint16_t from, struct json_object *req,
 		return vm_any_alive(err) ? NULL : json_object_new_object();
 	if (!strcmp(cmd, "link-renew"))
 		return renew_link(from, true, err) ? NULL : json_object_new_object();
+	if (!strcmp(cmd, "network-back"))
+		return path_network_request(from);
 	if (!strcmp(cmd, "left")) {
 		log_info("node %u (%s) left", from, hkd.member[from].name);
 		member_forget(from, "left");

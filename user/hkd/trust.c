@@ -222,6 +222,11 @@ static int bring_ca(struct trust *t, const struct trust_new *how, char *err)
 	return x509_check_ca(t->ca, t->ca_key, err);
 }
 
+const char *trust_name(void)
+{
+	return trust.cluster_name[0] ? trust.cluster_name : "without a name";
+}
+
 /* The identity that is there already: does the request fit it? */
 static int take_up(const struct trust_new *how, char *err)
 {
@@ -230,13 +235,13 @@ static int take_up(const struct trust_new *how, char *err)
 			    trust.self.id, trust.self.name, state_dir());
 	if (how->ca_cert)
 		return fail(err, "%s holds a CA already, of cluster %s",
-			    state_dir(), trust.cluster_name);
+			    state_dir(), trust_name());
 	if (how->name && strcmp(how->name, trust.cluster_name))
 		return fail(err, "%s holds the CA of cluster %s; to make another one give hkd another --state-dir, or empty it",
-			    state_dir(), trust.cluster_name);
+			    state_dir(), trust_name());
 	if (how->plain != trust.plain)
 		return fail(err, "cluster %s was created %s",
-			    trust.cluster_name, trust.plain ?
+			    trust_name(), trust.plain ?
 			    "plain: say plain again" : "with encryption, which it keeps");
 	if (strcmp(how->node, trust.self.name))
 		return fail(err, "the certificate in %s is that of node %s: start hkd with --name %s",
@@ -290,7 +295,7 @@ int trust_adopt(EVP_PKEY *key, X509 *cert, X509 *ca, const char *name,
 	snprintf(t.cluster_name, sizeof(t.cluster_name), "%s", name ? name : "");
 	if (trust.ca_key)
 		return fail(err, "this host holds the CA of cluster %s: give hkd another --state-dir to join another one",
-			    trust.cluster_name);
+			    trust_name());
 	if (fill(&t, err) || x509_check(cert, ca, err) || forget_bans(err) ||
 	    store(&t, err))
 		return -1;

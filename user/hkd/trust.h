@@ -55,6 +55,8 @@ struct trust_new {
 
 /* or take up the one that is there, when it fits; @made: which of both */
 int trust_create(const struct trust_new *how, bool *made, char *err);
+/* of the cluster, for messages: "without a name" where it has none */
+const char *trust_name(void);
 /*
  * The certificate that this host was given, with @ca to trust from now on.
  * Consumes @key, @cert and @ca when it succeeds.
