@@ -165,6 +165,24 @@ class Beside(threading.Thread):
             raise self.error
 
 
+def stranger(d):
+    """Somebody finds where host 1 listens by RDMA, and has not been told the cookie."""
+    # what comes by RDMA from host 2 is lost, so host 1 goes on listening
+    d.host(1, 'tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress pref 50 '
+           'protocol ip flower ip_proto udp dst_port 4791 action drop')
+    beside = Beside(lambda: need(join(d, check=False)[0] == 1, 'host 2 has joined'))
+    port = d.host(1, "until p=$(rdma resource show cm_id | sed -n 's/.*state LISTEN.*src-addr "
+                  "10.77.0.1:\\([0-9]*\\).*/\\1/p') && [ -n \"$p\" ]; do usleep 50000; done; "
+                  'echo $p', timeout=30).strip()
+    st, text = d.host(1, 'ib_write_bw -R -p %s 10.77.0.1' % port, check=False, timeout=60)
+    state = link(d, 1)['link-state']
+    beside.ended()
+    # RDMA_CM_EVENT_REJECTED
+    need(st != 0 and re.search(r'CM event\D* 8\b', text), 'status %d: %s' % (st, text))
+    need(state != 'up', state)
+    d.host(1, 'tc qdisc del dev eth0 clsact')
+
+
 def paths_up(d):
     """Both hosts listen on two networks; RDMA on the first."""
     for n in (2, 1):
@@ -316,6 +334,9 @@ def main():
         with tap.test('leaves in good order: the reason arrives'):
             d.host(2, 'hkctl node leave')
             link_down(d, 1, 'deleted|left|closed')
+            as_before(d, before)
+        with tap.test('who has not the cookie of the TCP connection is rejected'):
+            stranger(d)
             as_before(d, before)
         with tap.test('TCP with a node that does not offer RDMA'):
             stop_hkd(d, 2)
