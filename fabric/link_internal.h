@@ -136,6 +136,7 @@ struct hk_path {
  * @active: path that the sender uses; written by it under @lock
  * @active_gen: its &hk_path.gen when it was chosen (sender only)
  * @tx_using: path that the sender is in the transport for, or NULL; under @lock
+ * @tx_since: ktime since when, where there are several; likewise
  * @tx_conn: of the first path, while there was no other one: the connection that is
  *	written to; another one than is read from during a renewal
  * @prev: during a renewal: where both were; under @lock, and @conn_lock to let it go
@@ -218,6 +219,7 @@ struct hk_link {
 	struct hk_path *active;
 	u32 active_gen;
 	struct hk_path *tx_using;
+	u64 tx_since;
 	struct hk_conn *tx_conn;
 	struct hk_conn *prev;
 	struct hk_conn *next;

@@ -38,7 +38,11 @@
  * about the link, as ever. When the last one breaks, the link ends with its reason.
  * A path may fail in one direction only, from here to the peer: so the active one is
  * given up, too, when nothing has been acknowledged for half of dead_ms while another
- * one brought something.
+ * one brought something. And any is on which the sender is stuck for a quarter of dead_ms,
+ * as a connection takes only so much for a network that is away: the sender is that of all
+ * paths, and while it is stuck the peer hears nothing on any of them. There need be no sign
+ * of life on another one, as the peer's sender may be stuck as well. If it is the peer that
+ * takes nothing, this costs one path, and dead_ms decides on the next.
  *
  * A path goes over to a new connection, for new keys, by having two for a while: there is
  * a second place for that, its *twin*. hk_link_path_add() for a path that can be used takes
@@ -93,12 +97,14 @@
 #include <linux/wait.h>
 
 /*
- * Parts of dead_ms: silence of a path, the time it has from then on to be heard, and that
+ * Parts of dead_ms: silence of a path, the time it has from then on to be heard, that
  * in which something is acknowledged
  */
 #define PATH_QUIET_PART		4
 #define PATH_GRACE_PART		8
 #define PATH_ACK_PART		2
+/* and that in which the sender gets through */
+#define PATH_STUCK_PART		4
 
 /* May the peer be told something there behind PATH? */
 static bool path_may_say(const struct hk_path *path)
@@ -333,6 +339,8 @@ int hk_path_send(struct hk_path *path, u32 gen, struct hk_msg *const *msgs,
 	raw_spin_lock_irq(&link->lock);
 	if (hk_path_live(path) && path->gen == gen) {
 		WRITE_ONCE(link->tx_using, path);
+		if (link->several)
+			link->tx_since = ktime_get_ns();
 		conn = link->next ? link->tx_conn : path->conn;
 	}
 	raw_spin_unlock_irq(&link->lock);
@@ -806,6 +814,27 @@ static void path_check_acks(struct hk_link *link, u64 now, u64 dead)
 		     link->cfg.dead_ms / PATH_ACK_PART);
 }
 
+/* Does the sender get through? Where there is no other path that is dead_ms's to decide */
+static void path_check_stuck(struct hk_link *link, u64 now, u64 dead)
+{
+	char why[HK_REASON_MAX];
+	struct hk_path *path;
+	bool stuck;
+
+	raw_spin_lock_irq(&link->lock);
+	path = link->tx_using;
+	stuck = path && (s64)(now - link->tx_since) >= (s64)(dead / PATH_STUCK_PART) &&
+		hk_path_live(path) && !hk_link_ending(link) && path_spare(path);
+	if (stuck) {
+		snprintf(why, sizeof(why), "it has taken nothing for %llu ms",
+			 div_u64(now - link->tx_since, NSEC_PER_MSEC));
+		hk_path_down(path, why);
+	}
+	raw_spin_unlock_irq(&link->lock);
+	if (stuck)
+		hk_path_gone(path);
+}
+
 /**
  * hk_path_timer() - give paths up on which nothing comes
  * @link: link that has been given several
@@ -822,5 +851,6 @@ u64 hk_path_timer(struct hk_link *link, u64 now)
 		if (hk_path_live(&link->paths[i]))
 			path_check(&link->paths[i], now, dead);
 	path_check_acks(link, now, dead);
+	path_check_stuck(link, now, dead);
 	return now + dead / PATH_GRACE_PART;
 }
