@@ -197,6 +197,8 @@ struct hk_path {
  * @quick: quick PINGs left (timer)
  * @ack_seen: @acked at the timer's last look (timer)
  * @ack_since: ktime since when that has been so, with more to be acknowledged (timer)
+ * @stuck: the @tx_since that was found to last too long (timer)
+ * @stuck_until: ktime to which it may (timer)
  * @echo_lock: one hk_link_echo() at a time
  * @echo_wait: it waits here
  * @echo_cookie: number of the last ECHO sent (under @echo_lock)
@@ -282,6 +284,8 @@ struct hk_link {
 	u32 quick;
 	u64 ack_seen;
 	u64 ack_since;
+	u64 stuck;
+	u64 stuck_until;
 
 	struct mutex echo_lock;	/* outermost: held over the whole measurement */
 	wait_queue_head_t echo_wait;

@@ -38,7 +38,7 @@
  * about the link, as ever. When the last one breaks, the link ends with its reason.
  * A path may fail in one direction only, from here to the peer: so the active one is
  * given up, too, when nothing has been acknowledged for half of dead_ms while another
- * one brought something. And any is on which the sender is stuck for a quarter of dead_ms,
+ * one brought something. And any is on which the sender is stuck for three eighths of dead_ms,
  * as a connection takes only so much for a network that is away: the sender is that of all
  * paths, and while it is stuck the peer hears nothing on any of them. There need be no sign
  * of life on another one, as the peer's sender may be stuck as well. If it is the peer that
@@ -814,7 +814,10 @@ static void path_check_acks(struct hk_link *link, u64 now, u64 dead)
 		     link->cfg.dead_ms / PATH_ACK_PART);
 }
 
-/* Does the sender get through? Where there is no other path that is dead_ms's to decide */
+/*
+ * Does the sender get through? Where there is no other path that is dead_ms's to decide. When
+ * this host stood still the sender is given its turn, as receivers are in path_check().
+ */
 static void path_check_stuck(struct hk_link *link, u64 now, u64 dead)
 {
 	char why[HK_REASON_MAX];
@@ -823,8 +826,13 @@ static void path_check_stuck(struct hk_link *link, u64 now, u64 dead)
 
 	raw_spin_lock_irq(&link->lock);
 	path = link->tx_using;
-	stuck = path && (s64)(now - link->tx_since) >= (s64)(dead / PATH_STUCK_PART) &&
-		hk_path_live(path) && !hk_link_ending(link) && path_spare(path);
+	stuck = path && (s64)(now - link->tx_since) >= (s64)(dead / PATH_STUCK_PART);
+	if (stuck && link->stuck != link->tx_since) {
+		link->stuck = link->tx_since;
+		link->stuck_until = now + dead / PATH_GRACE_PART;
+	}
+	stuck = stuck && now >= link->stuck_until && hk_path_live(path) &&
+		!hk_link_ending(link) && path_spare(path);
 	if (stuck) {
 		snprintf(why, sizeof(why), "it has taken nothing for %llu ms",
 			 div_u64(now - link->tx_since, NSEC_PER_MSEC));
