@@ -10,6 +10,7 @@ taken off."""
 
 import mmap
 import os
+import re
 import statistics
 import struct
 import time
@@ -22,6 +23,7 @@ from hkdrive import need
 FIGURES = ['instructions_per_page']
 FEW, MANY = 16, 512
 REPS = 5
+ALLOC_REPS = 3
 IDLE_S = 3
 HOSTS = {1: 'reader', 2: 'owner'}
 INSNS = os.path.join(hkdrive.TOP, 'out', 'selftests', 'bench', 'insns')
@@ -72,14 +74,51 @@ def echoes(d, count):
     d.json(1, 'link echo h2 count %d page' % count)
 
 
-def scanned(d, c, pages):
-    """A page that prefetch brings."""
+def scan_of(d, pages):
+    """Reads all pages in order: the first time they are on host 2, then here."""
     pages.write()
     pages.next = links.PAGES
     cmd = 'fetch scan %s %d %d' % (links.device(1), links.PAGES, pages.seed)
-    far, near = c.of(lambda: d.host(1, cmd)), c.of(lambda: d.host(1, cmd))
+    return lambda: d.host(1, cmd)
+
+
+def scanned(d, c, pages):
+    """A page that prefetch brings."""
+    scan = scan_of(d, pages)
+    far, near = c.of(scan), c.of(scan)
     return {n: tuple((far[n][i] - near[n][i]) / links.PAGES for i in (0, 1))
             for n in HOSTS}
+
+
+def taken(d, fn):
+    """Pages that fn() has each kernel take from its allocator, and all else meanwhile."""
+    def now():
+        return {n: sum(map(int, re.findall(r'^pgalloc_\w+ (\d+)', d.host(
+            n, 'cat /proc/vmstat'), re.M))) for n in HOSTS}
+
+    before = now()
+    fn()
+    after = now()
+    return {n: after[n] - before[n] for n in HOSTS}
+
+
+def allocations(d, pages):
+    """Medians, of each host: of a page, an echo, a page that prefetch brings."""
+    got = []
+    for _ in range(ALLOC_REPS):
+        pages.room(FEW + MANY + 4)
+        row = []
+        for fn in (fetches, lambda d, pages, count: echoes(d, count)):
+            few = taken(d, lambda: fn(d, pages, FEW))
+            many = taken(d, lambda: fn(d, pages, MANY))
+            row.append({n: (many[n] - few[n]) / (MANY - FEW) for n in HOSTS})
+        scan = scan_of(d, pages)
+        far, near = taken(d, scan), taken(d, scan)
+        row.append({n: (far[n] - near[n]) / links.PAGES for n in HOSTS})
+        got.append(row)
+    return {n: dict(zip(('fetch', 'echo', 'prefetched'), (
+        round(statistics.median(row[i][n] for row in got), 2) for i in range(3))))
+        for n in HOSTS}
 
 
 def measure(b, d, c, kind, parts):
@@ -93,6 +132,7 @@ def measure(b, d, c, kind, parts):
         fetched.append(c.each(lambda count: fetches(d, pages, count)))
         echoed.append(c.each(lambda count: echoes(d, count)))
         bulk.append(scanned(d, c, pages))
+    alloc = allocations(d, pages)
     links.leave(d)
     for n, side in HOSTS.items():
         def series(got):
@@ -104,6 +144,7 @@ def measure(b, d, c, kind, parts):
             'echo in the kernel, 64 B out, 4 KiB back',
             'All that the host executes, for %d pages more; by turns.' % (MANY - FEW),
             rounds=round(statistics.median(r[n][1] for r in fetched)),
+            pages_allocated=alloc[n],
             prefetched=hkbench.spread([r[n][0] for r in bulk], 'instructions',
                                       'page of %d that are read in order, with prefetch' %
                                       links.PAGES))
@@ -111,6 +152,8 @@ def measure(b, d, c, kind, parts):
         b.say('%s, %s: %.0f instructions a page, %.0f an echo, %.0f prefetched' % (
             kind, side, fig['over']['median'], fig['under']['median'],
             fig['prefetched']['median']))
+        b.say('%s, %s: %.2f pages allocated a page, %.2f an echo, %.2f prefetched' % (
+            kind, side, *(alloc[n][k] for k in ('fetch', 'echo', 'prefetched'))))
 
 
 def run(b):
