@@ -189,7 +189,7 @@ def check_policies(attrs, source):
     check('types in policies', differ('attribute', spec_types, used))
 
     # a header that user space cannot include, but for this
-    bounds = source + text_of('fabric/transport.h')
+    bounds = source + text_of('fabric/link.h')
     defines = '\n'.join(re.findall(
         r'^#define (?:ECHO|DEAD|HK_TRANSPORT_NAME)_\w+\s+\d+.*$', bounds, re.M))
     late = {n: e for n, (_, e) in BY_COMMAND.items()}
