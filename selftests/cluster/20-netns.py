@@ -195,7 +195,7 @@ def main():
                 need(used(d)[n - 1] <= BUDGET_PAGES * 1.02,
                      'n%d: %d pages' % (n, used(d)[n - 1]))
         with tap.test('module is not unloaded while a device is open'):
-            d.host(1, 'sleep 100 <%s & echo $! >/run/sleep' % device(2))
+            d.host(1, 'sleep 100 <%s >/dev/null 2>&1 & echo $! >/run/sleep' % device(2))
             st, text = d.host(1, 'rmmod hyperkernel', check=False)
             need(st != 0 and 'in use' in text, text)
             st, text = ctl(d, 2, 'node leave', check=False)
