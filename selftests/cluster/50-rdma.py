@@ -345,7 +345,10 @@ def main():
             link_up(d, 'tcp')
             echo(d, 1, 'page')
             as_before(d, before)
-        if d.host(1, 'ping -c 1 -w 5 ' + OTHER % 2, check=False)[0]:
+        if os.environ.get('PATHS') == '0':
+            tap.skip('a path by RDMA and one by TCP',
+                     'takes more than a minute; 50-rdma has it, PATHS=1 runs it here')
+        elif d.host(1, 'ping -c 1 -w 5 ' + OTHER % 2, check=False)[0]:
             tap.skip('a path by RDMA and one by TCP', 'hosts have no second network here')
         else:
             with tap.test('a link with a path by RDMA and one by TCP'):

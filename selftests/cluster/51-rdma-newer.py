@@ -6,5 +6,6 @@ import os
 import runpy
 
 os.environ['KERNEL'] = '6.12'
+os.environ.setdefault('PATHS', '0')
 runpy.run_path(os.path.join(os.path.dirname(os.path.realpath(__file__)),
                             '50-rdma.py'), run_name='__main__')
