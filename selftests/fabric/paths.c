@@ -249,7 +249,6 @@ static int slow_start(struct hk_conn *conn)
 static int slow_send(struct hk_conn *conn, struct hk_msg *const *msgs, unsigned int nr, bool more)
 {
 	struct fd_conn *c = container_of(conn, struct fd_conn, conn);
-
 	int err;
 
 	while (!READ_ONCE(c->started) && !READ_ONCE(c->ended))
