@@ -6,7 +6,8 @@ import os
 import runpy
 
 os.environ['KERNEL'] = '6.12'
-os.environ.setdefault('MOVES', '60')
+os.environ.setdefault('MOVES', '40')
+os.environ.setdefault('HOTPLUGS', '2')
 os.environ.setdefault('FILL', '768')
 runpy.run_path(os.path.join(os.path.dirname(os.path.realpath(__file__)),
                             '10-guest.py'), run_name='__main__')
