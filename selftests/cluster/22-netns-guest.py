@@ -141,13 +141,13 @@ def main():
         if con is None:
             raise hkdrive.Failed('no guest, nothing more to test')
         with tap.test('fill from both nodes, and verify'):
-            guest_test(con, 'fill 32', 'FILL ok')
+            guest_test(con, 'fill 16', 'FILL ok')
         with tap.test('time never goes backwards across CPUs'):
             guest_test(con, 'clock 1', 'CLOCK ok')
         with tap.test('interrupts between CPUs of different nodes'):
             guest_test(con, 'ipi 1', 'IPI ok')
         with tap.test('memory order between CPUs of different nodes'):
-            guest_test(con, 'tso 1', 'TSO ok')
+            guest_test(con, 'tso 1 8', 'TSO ok')
         with tap.test('%d handoffs in a row under load' % MOVES):
             handoffs(d, con)
         with tap.test('networks are lost and come back while a vCPU moves to and fro'):
