@@ -4,6 +4,7 @@ joined; a guest and its console. What `make demo`, `make check` and `make bench`
 have in common. Hosts are numbered from 1 and so are nodes: host N is node N."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -117,6 +118,8 @@ class Drive:
         self.hosts = hosts
         self.series = series or os.environ.get('KERNEL') or '6.1'
         self.up_args = list(up)
+        # of what was run on hosts
+        self.serial = itertools.count(1)
 
     def command(self, verb, *args):
         return [VCLUSTER, verb, '--name', self.name, *map(str, args)]
@@ -132,14 +135,32 @@ class Drive:
 
     def host(self, n, cmd, check=True, timeout=120):
         """Run a line on host N; (status, output) or just output with check."""
-        p = self.vc('exec', '-t', timeout, n, cmd, check=False,
-                    timeout=timeout + 30)
+        status, text = self.host_run(n, cmd, timeout)
         if not check:
-            return p.returncode, p.stdout
-        if p.returncode:
-            raise Failed('host %s: %s: status %d\n%s' % (
-                n, cmd, p.returncode, p.stdout))
-        return p.stdout
+            return status, text
+        if status:
+            raise Failed('host %s: %s: status %d\n%s' % (n, cmd, status, text))
+        return text
+
+    def host_run(self, n, cmd, timeout):
+        """Output and status go into files on the host first, as dropbear 2022.83 loses
+        sessions now and then (Console.close()): what a lost one should have said is asked
+        for again, and a command that it never started is started then, and only then."""
+        name = '/run/exec-%d' % next(self.serial)
+        tell = 'cat {0}.out; echo; echo "{0} $(cat {0}.status)"'.format(name)
+        first = '(%s\n) >%s.out 2>&1; echo $? >%s.status; %s' % (cmd, name, name, tell)
+        again = 'if [ -e {0}.out ]; then while [ ! -e {0}.status ]; do usleep 50000; done; ' \
+            '{1}; else {2}; fi'.format(name, tell, first)
+        for line in (first, again, again):
+            p = self.vc('exec', '-t', timeout, n, line, check=False, timeout=timeout + 30)
+            m = re.search(r'\n%s (\d+)\n$' % name, p.stdout)
+            if m:
+                return int(m.group(1)), p.stdout[:m.start()]
+            if p.returncode != 255:
+                break
+            print('# host %s: session lost: %s' % (n, cmd[:60]), flush=True)
+        said = self.vc('exec', '-t', 10, n, 'cat %s.out' % name, check=False).stdout
+        return p.returncode, said + p.stdout
 
     def json(self, n, cmd):
         text = self.host(n, 'hkctl -j ' + cmd)
