@@ -276,6 +276,7 @@ static bool fault_lock_page(struct hk_mem *mem, u64 gfn, struct page *page,
 	ok = v.page == page && visit_allows(&v, write);
 	if (ok) {
 		*writable = visit_allows(&v, true);
+		hk_evict_used(&v);
 		hk_recall_mapped(&v);
 	}
 	hk_visit_unlock(&v);
@@ -318,7 +319,7 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 		if (hk_vm_dead(vm))
 			return VM_FAULT_SIGBUS;
 		page = fault_try(mem, gfn, write);
-		if (page && !(vmf->flags & FAULT_FLAG_TRIED))
+		if (page && !(vmf->flags & FAULT_FLAG_TRIED) && !hk_evict_refault(page))
 			hk_prefetch_fault(mem, gfn, write, false);
 		if (!page)
 			page = fault_request(mem, gfn, want, &wait);

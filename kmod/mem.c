@@ -7,7 +7,8 @@
  *
  *	fault.c: a fault	-> HK_EV_READ, HK_EV_WRITE
  *	recall.c: page is away	-> HK_EV_TAKEN, HK_EV_DOWNGRADED
- *	spill.c: no room	-> HK_EV_DROP; HK_EV_WRITE for what others offer
+ *	evict.c: no room	-> HK_EV_DROP
+ *	spill.c: offers of peers -> HK_EV_WRITE
  *	hk_mem_recv()		-> all others
  */
 #include <linux/fs.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Guest RAM on one node: what mem.c, visit.c, group.c, fault.c, recall.c, spill.c, walk.c
- * and prefetch.c share; nobody else includes it
+ * Guest RAM on one node: what mem.c, visit.c, group.c, fault.c, recall.c, spill.c, evict.c,
+ * walk.c and prefetch.c share; nobody else includes it
  *
  * A gfn on this node has a state (dsm/page.h) and, where that allows access, a
  * page. Pages are in an xarray by gfn; a page's state and a few flags are in
@@ -62,10 +62,14 @@
 #define HK_PP_STATE		0xfful
 #define HK_PP_HOLD		BIT(8)	/* granted for a fault: see recall.c */
 #define HK_PP_MAPPED		BIT(9)	/* a fault has mapped it since */
+#define HK_PP_IDLE		BIT(16)	/* read copy, not used since the hand passed: evict.c */
+#define HK_PP_UNUSED		BIT(17)	/* nobody waited for it, and no fault has mapped it */
 #define HK_PP_TIME_SHIFT	32	/* microseconds, wrapping */
 
 /* Read copies, which may be dropped for room */
 #define HK_PAGES_SHARED		XA_MARK_0
+/* Those of them that are idle */
+#define HK_PAGES_IDLE		XA_MARK_1
 
 /**
  * struct hk_bucket - one lock for the gfns that hash here
@@ -223,6 +227,8 @@ struct hk_mem {
 	atomic64_t present;
 	/** @nr_shared: of those, in HK_PG_SHARED */
 	atomic64_t nr_shared;
+	/** @nr_idle: of those, with HK_PP_IDLE */
+	atomic64_t nr_idle;
 	/** @nr_busy: struct hk_busy in lists */
 	atomic64_t nr_busy;
 	/** @nr_dirs: directory entries in use */
@@ -235,6 +241,10 @@ struct hk_mem {
 	struct delayed_work spill_work;
 	/** @drop_cursor: where dropping read copies goes on; no lock, a hint */
 	unsigned long drop_cursor;
+	/** @age_cursor: where making them idle goes on; likewise */
+	unsigned long age_cursor;
+	/** @evict_now: spill_work has waited for idle copies to be used; it alone uses this */
+	bool evict_now;
 	/** @offer_cursor: where offering owned pages goes on; spill_work only */
 	unsigned long offer_cursor;
 	/** @offered: pages offered and not yet gone, by guess */
@@ -370,6 +380,17 @@ void hk_walk_note(struct hk_mem *mem, u64 gfn);
 void hk_walk_mapped(struct hk_mem *mem, u64 gfn);
 u64 hk_walk_left_ns(struct hk_mem *mem, u64 gfn);
 void hk_walk_gather(struct hk_mem *mem, u64 gfn);
+
+/* evict.c */
+u64 hk_evict(struct hk_mem *mem, u64 want, bool now);
+void hk_evict_active(struct hk_visit *v);
+void hk_evict_used(struct hk_visit *v);
+
+/* Mapped again by a fault only as it had been made idle. A guess, without the bucket lock */
+static inline bool hk_evict_refault(const struct page *page)
+{
+	return (READ_ONCE(page->private) & (HK_PP_IDLE | HK_PP_UNUSED)) == HK_PP_IDLE;
+}
 
 /* spill.c */
 void hk_spill_init(struct hk_mem *mem);

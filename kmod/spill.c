@@ -4,8 +4,8 @@
  *
  * Room for a page is taken (hk_room_get()) before the page is asked for, so the
  * budget is never exceeded, whatever is on its way. When less than a reserve is
- * left, room is made in the background: read copies are dropped first, which
- * costs no message; then pages owned here are offered (HK_MSG_SPILL) to the
+ * left, room is made in the background: read copies are dropped first (evict.c),
+ * which costs no message; then pages owned here are offered (HK_MSG_SPILL) to the
  * peer with the most room. An offer is a hint: the peer, if it still has room,
  * asks for the page as for any other, and the protocol moves it. It takes
  * nothing that would bring it below its own reserve, so two full nodes do not
@@ -13,7 +13,7 @@
  * figures in heartbeats do not tell from other pages. So where no peer seems to
  * have room, all of them are asked in turn.
  *
- * Both go round the pages in the order of their numbers from where the last
+ * Offers go round the pages in the order of their numbers from where the last
  * round ended, and leave out pages that are held (recall.c).
  */
 #include <linux/pagemap.h>
@@ -136,76 +136,6 @@ int hk_room_wait(struct hk_mem *mem)
 }
 
 /*
- * Give up a read copy, as recall.c takes a page. Whether it is still one is
- * looked at again under the bucket lock: an INV that has come meanwhile finds
- * the page locked, and tries later.
- */
-static bool drop_page(struct hk_mem *mem, u64 gfn)
-{
-	struct page *page = NULL;
-	struct hk_visit v;
-	bool done = false;
-
-	hk_visit_init(&v, mem, gfn);
-	hk_visit_lock(&v);
-	if (v.page && v.state == HK_PG_SHARED && !hk_hold_left_ns(v.mem, v.page) &&
-	    trylock_page(v.page))
-		page = v.page;
-	hk_visit_unlock(&v);
-	if (!page)
-		goto out;
-
-	/* stays, being locked: hk_visit_detach() wants the lock, too */
-	if (hk_page_mapcount(page))
-		unmap_mapping_pages(page->mapping, gfn, 1, false);
-	hk_vcpus_page_gone(mem->vm, gfn);
-	hk_visit_lock(&v);
-	if (v.page == page && v.state == HK_PG_SHARED &&
-	    page_ref_freeze(page, 1)) {
-		hk_visit_detach(&v);
-		hk_visit_event(&v, HK_EV_DROP, NULL);
-		/* not sent anywhere */
-		v.free = v.taken;
-		v.taken = NULL;
-		done = true;
-	}
-	hk_visit_unlock(&v);
-	if (done)
-		hk_vm_count(mem->vm, DROPPED);
-	else
-		unlock_page(page);
-out:
-	hk_visit_end(&v, false);
-	return done;
-}
-
-static u64 drop_shared(struct hk_mem *mem, u64 want)
-{
-	unsigned long start = READ_ONCE(mem->drop_cursor), gfn = start;
-	bool wrapped = false;
-	u64 done = 0;
-
-	while (done < want && atomic64_read(&mem->nr_shared) &&
-	       !hk_vm_dead(mem->vm)) {
-		if (!xa_find(&mem->pages, &gfn, ULONG_MAX, HK_PAGES_SHARED)) {
-			if (wrapped)
-				break;
-			wrapped = true;
-			gfn = 0;
-			continue;
-		}
-		if (wrapped && gfn >= start)
-			break;
-		if (drop_page(mem, gfn))
-			done++;
-		gfn++;
-		cond_resched();
-	}
-	WRITE_ONCE(mem->drop_cursor, gfn);
-	return done;
-}
-
-/*
  * The peer with the most room, and how many pages it may be offered
  * @asked: in and out: a peer that seems to have no room was chosen
  */
@@ -321,8 +251,8 @@ static void spill_work(struct work_struct *work)
 	struct hk_mem *mem = container_of(to_delayed_work(work), struct hk_mem,
 					  spill_work);
 	struct hk_node *node = mem->vm->node;
-	bool asked = false;
-	u64 low, used, want;
+	bool asked = false, now;
+	u64 low, used, want, done;
 	u32 nr;
 
 	if (READ_ONCE(mem->dying) || hk_vm_dead(mem->vm))
@@ -333,7 +263,18 @@ static void spill_work(struct work_struct *work)
 		return;
 	/* somewhat more, or the next page is one too many again */
 	want = used - low + room_reserve(READ_ONCE(node->budget)) / 4;
-	want -= min(want, drop_shared(mem, want));
+	/* not now: copies have just been made idle, see once which of them are used */
+	now = mem->evict_now || used - low > room_reserve(READ_ONCE(node->budget)) / 2;
+	mem->evict_now = false;
+	done = hk_evict(mem, want, now);
+	if (!now && done < want && atomic64_read(&mem->nr_idle)) {
+		if (room_used(node) <= low)
+			return;
+		mem->evict_now = true;
+		queue_delayed_work(node->wq, &mem->spill_work, SPILL_AGAIN);
+		return;
+	}
+	want -= min(want, done);
 
 	/* called early by hk_spill_gone(), else what was offered stayed */
 	if (atomic_read(&mem->offered) < 0 || !mem->offered_early)
@@ -423,7 +364,7 @@ static void offer_work(struct work_struct *work)
 		used = room_used(node) + SPILL_MARGIN + nr;
 		low = room_low(node);
 		if (used > low)
-			drop_shared(mem, min_t(u64, nr, used - low));
+			hk_evict(mem, min_t(u64, nr, used - low), true);
 		for (i = 0; i < nr && !READ_ONCE(mem->dying); i++)
 			if (!offer_take(mem, le64_to_cpu(body->gfn[i]), &group))
 				break;

@@ -295,6 +295,8 @@ static void visit_set_state(struct hk_visit *v, u8 state)
 	if (!v->page)
 		return;
 	was = page_state(v->page) == HK_PG_SHARED;
+	if (was && !is)
+		hk_evict_active(v);
 	set_page_private(v->page,
 			 (page_private(v->page) & ~HK_PP_STATE) | state);
 	if (was == is)
@@ -321,8 +323,10 @@ void hk_visit_detach(struct hk_visit *v)
 	struct hk_mem *mem = v->mem;
 
 	lockdep_assert_held(&v->b->lock);
-	if (page_state(page) == HK_PG_SHARED)
+	if (page_state(page) == HK_PG_SHARED) {
+		hk_evict_active(v);
 		atomic64_dec(&mem->nr_shared);
+	}
 	xa_erase(&mem->pages, v->w.gfn);
 	atomic64_dec(&mem->present);
 	v->page = NULL;
@@ -502,19 +506,18 @@ static void stat_min_max(struct hk_vm *vm, u64 ns)
 		;
 }
 
-/* What was asked for is there: hold it for the fault that wants it */
+/* What was asked for is there: hold it for the fault that wants it, if one does */
 static void visit_granted(struct hk_visit *v)
 {
 	struct hk_vm *vm = v->mem->vm;
 	struct hk_busy *busy = v->busy;
 	u64 ns;
 
-	if (!busy->wanted)
-		return;
 	set_page_private(v->page,
-			 (page_private(v->page) & HK_PP_STATE) | HK_PP_HOLD |
+			 (page_private(v->page) & HK_PP_STATE) |
+			 (busy->wanted ? HK_PP_HOLD : HK_PP_UNUSED) |
 			 (unsigned long)hk_now_us() << HK_PP_TIME_SHIFT);
-	if (!busy->wire)
+	if (!busy->wanted || !busy->wire)
 		return;
 	ns = ktime_get_ns() - busy->started_ns;
 	hk_vm_count(vm, FETCH_NR);

@@ -289,6 +289,8 @@ enum hk_vcpu_state {
  * @HK_STAT_CLOCK_LATE: of these, steps that a message had to wait for
  * @HK_STAT_DOORBELLS: VMM exits served here for other nodes by KVM, without the VMM
  * @HK_STAT_READ_EXCLUSIVE: pages that came in with data and may be written, for a read
+ * @HK_STAT_AGED: read copies unmapped to see whether they are used, before any is dropped
+ * @HK_STAT_REFAULTED: of those, used again in time and so mapped again
  * @__HK_STAT_MAX: not one of them: their number with 0
  */
 enum hk_stat {
@@ -330,6 +332,8 @@ enum hk_stat {
 	HK_STAT_CLOCK_LATE,
 	HK_STAT_DOORBELLS,
 	HK_STAT_READ_EXCLUSIVE,
+	HK_STAT_AGED,
+	HK_STAT_REFAULTED,
 	__HK_STAT_MAX
 };
 

@@ -44,6 +44,8 @@ static const char *const names[HK_STAT_MAX + 1] = {
 	[HK_STAT_CLOCK_LATE]		= "clock-late",
 	[HK_STAT_DOORBELLS]		= "doorbells",
 	[HK_STAT_READ_EXCLUSIVE]	= "read-exclusive",
+	[HK_STAT_AGED]			= "aged",
+	[HK_STAT_REFAULTED]		= "refaulted",
 };
 
 const char *hk_stat_name(unsigned int stat)
