@@ -23,7 +23,8 @@ DSM = HERE.parent.parent / 'dsm'
 OUT = pathlib.Path(sys.argv[1])
 CC = os.environ.get('CC') or 'cc'
 WORKLOADS = ('private', 'uniform', 'read-mostly', 'migratory',
-             'producer-consumer', 'ping-pong', 'false-sharing', 'scan', 'skewed')
+             'producer-consumer', 'ping-pong', 'false-sharing', 'scan', 'skewed',
+             'hot-scan')
 
 nr = failed = 0
 
@@ -179,6 +180,23 @@ def tests():
     result(wrong(on) or wrong(off) or not off['dropped'] or
            on['dropped'] >= off['dropped'],
            'budget: read copies go, the oldest first is better than by number')
+    why = None
+    for w, most in (('skewed', .9), ('hot-scan', .98)):
+        for nodes in (16, 63):
+            base = '--workload %s --nodes %d --budget 100 --accesses 200000' % (w, nodes)
+            off, on = sim(base), sim(base + ' --clock')
+            why = why or wrong(on) or wrong(off)
+            # each use of an idle copy is one drop less or none, never more work than that
+            if (off['aged'] or on['dropped'] > off['dropped'] * most or
+                    not 0 < on['refaulted'] < on['aged'] or
+                    on['dropped'] > on['aged']):
+                why = why or '%s: %s' % (base, [(r['dropped'], r['aged'], r['refaulted'])
+                                                for r in (off, on)])
+    result(why, 'budget: copies that were used since the hand passed stay')
+    base = '--workload scan --nodes 16 --prefetch 32 --budget 100 --accesses 100000'
+    r = sim(base + ' --clock')
+    result(wrong(r) or not r['prefetched'] or not r['dropped'] and r,
+           'budget: prefetched copies go, too')
     r = sim('--workload uniform --nodes 8 --faults 20000 --write 100 --budget 80')
     result(wrong(r) or not r['offered'] or not r['types']['SPILL'],
            'budget: owned pages go to who has room')

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the module is around the page protocol: faults, recalls, hold time, prefetch,
- * budget. Follows kmod/visit.c, fault.c, recall.c, prefetch.c and spill.c.
+ * budget. Follows kmod/visit.c, fault.c, recall.c, prefetch.c, spill.c and evict.c.
  */
 #include "sim.h"
 
@@ -16,6 +16,8 @@
 #define BOUNCE_HOLDS	16
 #define HOLD_FIRST_NS	1000
 #define ROOM_POLL_NS	20000	/* no room: look again after so long */
+
+#define UNUSED_NS	1000000	/* prefetched and not used within that: guessed wrong */
 
 #define PREFETCH_MIN	4
 #define PREFETCH_SLACK	2
@@ -106,6 +108,23 @@ static void present_del(u16 node, struct sim_copy *c)
 	last = n->present[--n->present_nr];
 	n->present[use_of(c)->pos] = last;
 	use_of(copy_of(node, last))->pos = use_of(c)->pos;
+}
+
+static void idle_end(struct sim_node *n, struct sim_copy *c)
+{
+	n->idle_nr -= c->idle;
+	c->idle = 0;
+}
+
+static void state_set(struct sim_node *n, struct sim_copy *c, u8 state)
+{
+	if (c->state == HK_PG_SHARED)
+		n->shared_nr--;
+	if (state == HK_PG_SHARED)
+		n->shared_nr++;
+	else
+		idle_end(n, c);
+	c->state = state;
 }
 
 /*
@@ -298,7 +317,12 @@ static void request_over(struct sim_copy *c, const struct sim_busy *busy)
 	own -= busy->done;
 	if (own > sim.most_waited)
 		sim.most_waited = own;
-	if (busy->waiter && sim.use) {
+	c->unused = !busy->waiter;
+	if (!sim.use)
+		return;
+	if (!busy->waiter)
+		use_of(c)->granted = stamp_now();
+	if (busy->waiter) {
 		c->wanted = 1;
 		use_of(c)->granted = stamp_now();
 		c->bounced = use_of(c)->lost && stamp_now() - use_of(c)->lost <
@@ -368,7 +392,7 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 	}
 	if (ev == HK_EV_DATA_X && c->state == HK_PG_INVALID_RD)
 		sim.count[CNT_READ_X]++;
-	c->state = state;
+	state_set(n, c, state);
 	send_all(node, &out, c->version);
 	if (ev == HK_EV_ACK && busy->serial && m->from != w.home)
 		net_serial_next(busy);
@@ -522,7 +546,7 @@ static u32 pick_lru(u16 node)
 	return best;
 }
 
-/* By number of page from where the last one was, as kmod/spill.c does */
+/* By number of page from where the last one was, as kmod/spill.c does what it offers */
 static u32 pick_turn(u16 node, bool drop)
 {
 	struct sim_node *n = &sim.node[node];
@@ -539,6 +563,44 @@ static u32 pick_turn(u16 node, bool drop)
 	return sim.pages;
 }
 
+/* Unmap copies until enough are idle. Return: one to be dropped at once, or none */
+static u32 age(u16 node)
+{
+	struct sim_node *n = &sim.node[node];
+	u32 aim = n->shared_nr * cfg.idle_pct / 100 + 1, i;
+
+	for (i = 0; i < sim.pages && n->idle_nr < aim; i++) {
+		u32 page = n->age_cursor++ % sim.pages;
+		struct sim_copy *c = copy_of(node, page);
+
+		if (c->state != HK_PG_SHARED || c->idle)
+			continue;
+		if (c->unused && stamp_now() - use_of(c)->granted >
+		    UNUSED_NS >> STAMP_SHIFT)
+			return page;
+		c->idle = 1;
+		n->idle_nr++;
+		sim.count[CNT_AGED] += !c->unused;
+	}
+	return sim.pages;
+}
+
+/* The next idle one, as kmod/evict.c, which makes others idle in time */
+static u32 pick_clock(u16 node)
+{
+	struct sim_node *n = &sim.node[node];
+	u32 page, i;
+
+	page = age(node);
+	for (i = 0; page == sim.pages && i < sim.pages; i++) {
+		u32 next = n->cursor++ % sim.pages;
+
+		if (copy_of(node, next)->idle)
+			return next;
+	}
+	return page;
+}
+
 /* Read copies go first, which costs no message. Return: enough of them */
 static bool room_drop(u16 node)
 {
@@ -549,6 +611,8 @@ static bool room_drop(u16 node)
 		page = sim.pages;
 		if (cfg.lru)
 			page = pick_lru(node);
+		else if (cfg.clock)
+			page = pick_clock(node);
 		if (page == sim.pages)
 			page = pick_turn(node, true);
 		if (page == sim.pages)
@@ -705,6 +769,7 @@ static void access_now(struct sim_thread *t)
 		c->version = ++sim.version[t->page];
 	if (sim.use)
 		use_of(c)->stamp = stamp_now();
+	c->unused = 0;
 	n->accesses++;
 	sim.accesses++;
 	if (!t->faulting)
@@ -761,6 +826,20 @@ static bool fault(u32 nr)
 	return true;
 }
 
+/* A copy that had been unmapped. Return: it was: look again after the fault */
+static bool refault(u32 nr)
+{
+	struct sim_thread *t = &sim.thread[nr];
+	struct sim_copy *c = copy_of(t->node, t->page);
+
+	if (!c->idle)
+		return false;
+	idle_end(&sim.node[t->node], c);
+	sim.count[CNT_REFAULT] += !c->unused;
+	queue_add(sim.now + cfg.minor_ns, EVENT_THREAD, t->node, nr);
+	return true;
+}
+
 void node_access(u32 nr)
 {
 	struct sim_thread *t = &sim.thread[nr];
@@ -787,6 +866,8 @@ void node_access(u32 nr)
 			prefetch(t->node, t->page, t->write, true);
 		return;
 	}
+	if (refault(nr))
+		return;
 	if (cfg.prefetch && !asked)
 		prefetch(t->node, t->page, t->write, false);
 	access_now(t);

@@ -61,6 +61,12 @@ LEVERS = (
      '--prefetch 32', '--prefetch 0'),
     ('oldest read copy dropped, not the next by number',
      '--workload skewed --nodes 64 --budget 100 --accesses 1000000', '--lru', ''),
+    ('the same, not used lately as the module finds out',
+     '--workload skewed --nodes 64 --budget 100 --accesses 1000000', '--clock', ''),
+    ('the same, 63 nodes of 640 pages', '--workload skewed --nodes 63 --pages 640 '
+     '--budget 1000 --accesses 1000000', '--clock', ''),
+    ('the same, a scan with a hot tenth', '--workload hot-scan --nodes 63 --pages 640 '
+     '--budget 1000 --accesses 1000000', '--clock', ''),
     ('homes dealt out one by one, not in ranges',
      '--workload producer-consumer --nodes 64', '--home-hash', ''),
 )

@@ -39,6 +39,8 @@ struct sim_cfg cfg = {
 	.migratory = true,
 	.prefetch = 0,
 	.group = true,
+	.idle_pct = 25,
+	.minor_ns = 1000,
 };
 
 static u64 random_state[2];
@@ -176,6 +178,7 @@ static void usage(FILE *f)
 "  --seed N  --think NS (mean)  --write PERCENT\n"
 "links: --latency NS (one way)  --jitter NS (0 to that)  --gbit N (0: no limit)\n"
 "       --cpu NS (work on a message)  --take NS (unmap a page)\n"
+"       --minor NS (fault of a page that is here)\n"
 "levers:\n"
 "  --no-zero            first touch carries a page of zeros\n"
 "  --no-same-filled     pages whose words are alike travel in full\n"
@@ -188,7 +191,9 @@ static void usage(FILE *f)
 "  --hold-bounced       ... but 1 us only, unless it was here just before\n"
 "  --prefetch N         longest window, 0: none (module: 32)\n"
 "  --no-group           each request of a prefetch is a message of its own\n"
-"  --budget N           pages per node  --lru  drop the oldest, not the next\n"
+"  --budget N           pages per node; of read copies, drop the next by number\n"
+"  --lru                ... or the oldest  --clock  ... or as the module\n"
+"  --idle PERCENT       copies that --clock keeps unmapped\n"
 "  --home-hash          homes dealt out one by one, not in ranges\n"
 "workloads:\n", HK_MAX_NODES - 1);
 	workload_list();
@@ -200,6 +205,7 @@ enum {
 	OPT_LATENCY, OPT_JITTER, OPT_GBIT, OPT_CPU, OPT_TAKE, OPT_NO_ZERO,
 	OPT_NO_SAME_FILLED, OPT_FILL, OPT_NO_FRESH, OPT_NO_UPGRADE, OPT_SERIAL, OPT_NO_MIGRATORY,
 	OPT_HOLD, OPT_HOLD_BOUNCED, OPT_PREFETCH, OPT_NO_GROUP, OPT_BUDGET, OPT_LRU,
+	OPT_CLOCK, OPT_IDLE, OPT_MINOR,
 	OPT_HOME_HASH,
 };
 
@@ -233,6 +239,9 @@ static const struct option options[] = {
 	{ "no-group", no_argument, NULL, OPT_NO_GROUP },
 	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "lru", no_argument, NULL, OPT_LRU },
+	{ "clock", no_argument, NULL, OPT_CLOCK },
+	{ "idle", required_argument, NULL, OPT_IDLE },
+	{ "minor", required_argument, NULL, OPT_MINOR },
 	{ "home-hash", no_argument, NULL, OPT_HOME_HASH },
 	{ }
 };
@@ -281,6 +290,9 @@ static void set(int opt)
 	case OPT_NO_GROUP:	cfg.group = false; break;
 	case OPT_BUDGET:	cfg.budget = number(1 << 20); break;
 	case OPT_LRU:		cfg.lru = true; break;
+	case OPT_CLOCK:		cfg.clock = true; break;
+	case OPT_IDLE:		cfg.idle_pct = number(100); break;
+	case OPT_MINOR:		cfg.minor_ns = number(1000000000); break;
 	case OPT_HOME_HASH:	cfg.home_hash = true; break;
 	}
 }

@@ -48,6 +48,9 @@ struct sim_cfg {
 	bool group;
 	unsigned int budget;	/* pages per node, 0: no limit */
 	bool lru;
+	bool clock;
+	unsigned int idle_pct;	/* copies that --clock keeps idle */
+	u64 minor_ns;		/* fault of a page that is here */
 };
 
 /**
@@ -57,6 +60,8 @@ struct sim_cfg {
  * @state: enum hk_page_state
  * @wanted: sim_use.granted is valid
  * @bounced: the page had been taken from here not long before it was granted
+ * @idle: read copy that has not been used since the hand passed
+ * @unused: came for nobody who waits, and has not been used; sim_use.granted is valid
  */
 struct sim_copy {
 	u32 version;
@@ -64,6 +69,8 @@ struct sim_copy {
 	u8 state;
 	u8 wanted : 1;
 	u8 bounced : 1;
+	u8 idle : 1;
+	u8 unused : 1;
 };
 
 /**
@@ -158,8 +165,8 @@ struct sim_node {
 	u16 busy_nr, busy_max, busy_free;
 	u32 *present;		/* pages here, in no order; with a budget only */
 	u32 present_nr, present_max;
-	u32 shared_nr;
-	u32 cursor;
+	u32 shared_nr, idle_nr;
+	u32 cursor, age_cursor;
 	u32 coming;		/* pages asked for and not yet here */
 	u32 offer_turn;
 	struct sim_run run[SIM_RUNS];
@@ -212,6 +219,8 @@ enum sim_count {
 	CNT_INV_POINTERS,
 	CNT_BOUND,
 	CNT_READ_X,
+	CNT_AGED,
+	CNT_REFAULT,
 	CNT_NR
 };
 

@@ -99,6 +99,20 @@ static void skewed_next(struct sim_thread *t)
 	t->write = of == t->node - 1u && is_write();
 }
 
+/* Own pages, and of the neighbour's a hot tenth between those of a scan: likewise */
+static void hot_scan_next(struct sim_thread *t)
+{
+	u32 of = t->node - 1, page = sim_below(cfg.pages);
+
+	if (sim_below(3)) {
+		of = t->node % cfg.nodes;
+		page = sim_below(2) ? sim_below(cfg.pages / 10 + 1) :
+		       t->pos++ % cfg.pages;
+	}
+	t->page = of * cfg.pages + page;
+	t->write = of == t->node - 1u && is_write();
+}
+
 static const struct {
 	const char *name;
 	void (*next)(struct sim_thread *t);
@@ -113,6 +127,7 @@ static const struct {
 	{ "false-sharing", false_sharing_next, "eight nodes write one page" },
 	{ "scan", scan_next, "page after page through what others have" },
 	{ "skewed", skewed_next, "own pages, and the neighbour's with a hot fifth" },
+	{ "hot-scan", hot_scan_next, "own pages, the neighbour's scanned, a hot tenth" },
 };
 
 #define NR	(sizeof(workloads) / sizeof(workloads[0]))
