@@ -14,12 +14,21 @@
  *	levers pass ROUNDS PAGES DEVICE DEVICE
  *		One node after the other reads a word of each page and writes it then, in no
  *		order; a line "pass NS" a round, of both together.
+ *
+ *	levers skew ROUNDS COLD HOT OWN DEVICE DEVICE [DEVICE]
+ *		The first node writes COLD pages, the last one HOT more, and the second one
+ *		OWN more. Then the second one reads all that is cold, a few pages at a time,
+ *		and after each few all that is hot, in no order; a line "skew NS" a round. With enough of
+ *		its own it has room for less than all of that.
  */
 #include <pthread.h>
 #include <stdbool.h>
 #include "ram.h"
 
 #define WORDS	(PAGE / sizeof(uint64_t))
+
+/* Cold pages read between two looks at all hot ones */
+#define SKEW_FEW	32
 
 static volatile bool over;
 
@@ -144,6 +153,51 @@ static int pass(unsigned int rounds, unsigned long pages, volatile uint64_t *a,
 	return 0;
 }
 
+static void fill(volatile uint64_t *ram, unsigned long first, unsigned long pages)
+{
+	unsigned long p;
+
+	for (p = first; p < first + pages; p++)
+		ram[p * WORDS + 7] = content(0, p, 7, false);
+}
+
+static void look(volatile uint64_t *ram, unsigned long first, unsigned long pages)
+{
+	unsigned long p;
+
+	for (p = first; p < first + pages; p++) {
+		if (ram[p * WORDS + 7] == content(0, p, 7, false))
+			continue;
+		fprintf(stderr, "levers: page %lu is wrong\n", p);
+		exit(1);
+	}
+}
+
+static int skew(unsigned int rounds, unsigned long cold, unsigned long hot,
+		unsigned long own, char **device, int devices)
+{
+	volatile uint64_t *ram[3];
+	unsigned long p;
+	uint64_t t;
+	int i;
+
+	for (i = 0; i < devices; i++)
+		ram[i] = map_at_least(device[i], cold + hot + own);
+	fill(ram[0], 0, cold);
+	fill(ram[devices == 3 ? 2 : 0], cold, hot);
+	fill(ram[1], cold + hot, own);
+	while (rounds--) {
+		t = now_ns();
+		for (p = 0; p < cold; p += SKEW_FEW) {
+			look(ram[1], p, cold - p < SKEW_FEW ? cold - p : SKEW_FEW);
+			for (i = 0; i < (int)hot; i++)
+				look(ram[1], cold + pass_page(i, hot), 1);
+		}
+		printf("skew %llu\n", (unsigned long long)(now_ns() - t));
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned long n[2];
@@ -166,8 +220,13 @@ int main(int argc, char **argv)
 		return pass((unsigned int)n[0], n[1], map_at_least(argv[4], n[1]),
 			    map_at_least(argv[5], n[1]));
 	}
+	if ((argc == 8 || argc == 9) && !strcmp(argv[1], "skew"))
+		return skew((unsigned int)strtoul(argv[2], NULL, 0),
+			    strtoul(argv[3], NULL, 0), strtoul(argv[4], NULL, 0),
+			    strtoul(argv[5], NULL, 0), argv + 6, argc - 6);
 	fprintf(stderr, "usage: levers scan ROUNDS PAGES same|random DEVICE DEVICE\n"
 		"       levers share ROUNDS MS DEVICE DEVICE\n"
-		"       levers pass ROUNDS PAGES DEVICE DEVICE\n");
+		"       levers pass ROUNDS PAGES DEVICE DEVICE\n"
+		"       levers skew ROUNDS COLD HOT OWN DEVICE DEVICE [DEVICE]\n");
 	return 2;
 }

@@ -25,6 +25,8 @@ NODES = (1, 2, 3)
 VM = 'm'
 BUDGET_PAGES = 6 * 256
 RAM_PAGES = 12 * 256
+# for one node to read: what its own pages leave room for is a third of it
+COLD, HOT, OWN = 1184, 128, 800
 DEAD_MS = 2000
 
 
@@ -69,6 +71,11 @@ def vm_create(d):
     for n in NODES:
         vm = show(d, n, 'vm show ' + VM)[0]
         need(vm['vm-state'] == 'created' and vm['device'] == device(n), vm)
+
+
+def stats(d, n):
+    s = show(d, n, 'stats show ' + VM)[0]
+    return s.get('stats', s)
 
 
 def used(d):
@@ -123,6 +130,35 @@ class Busy:
         need(not self.thread.is_alive(), 'memtest still waits')
         status, text = self.out
         need(status == 1 and 'is gone' in text, 'status %d: %s' % (status, text))
+
+
+def hot_fetches(d, lru):
+    """n2 reads hot pages, which n3 has, again and again in a scan of cold ones, which n1
+    has; its own pages leave room for a part. Return: hot pages fetched, and counters."""
+    d.host(1, 'echo %s >/sys/module/hyperkernel/parameters/evict_lru' % lru)
+    before = [stats(d, n) for n in NODES]
+    d.host(1, 'levers skew 2 %d %d %d %s' % (COLD, HOT, OWN, ' '.join(
+        device(n) for n in NODES)), timeout=200)
+    delta = [{k: v - b[k] for k, v in stats(d, n).items() if isinstance(v, int)}
+             for n, b in zip(NODES, before)]
+    print('# evict_lru=%s: %d hot, %d fetched, %d dropped, %d aged, %d used again' % (
+        lru, HOT, delta[2]['sent'], *(delta[1][k] for k in (
+            'dropped', 'aged', 'refaulted'))))
+    return delta[2]['sent'], delta[1]
+
+
+def hot_stays(d):
+    vm_delete(d)
+    vm_create(d)
+    fetched, s = hot_fetches(d, 'Y')
+    need(s['dropped'] > COLD, 'hardly a copy was dropped: %s' % s)
+    need(s['refaulted'] >= HOT and s['aged'] >= s['refaulted'] + s['dropped'] / 2, s)
+    need(HOT <= fetched <= HOT * 1.5, '%d hot pages were fetched %d times' % (HOT, fetched))
+    fetched, s = hot_fetches(d, 'N')
+    d.host(1, 'echo Y >/sys/module/hyperkernel/parameters/evict_lru')
+    # what was idle before may be used yet, and the last round's copies are aged no more
+    need(s['dropped'] > COLD and not s['aged'], s)
+    need(fetched >= HOT * 3, 'by number, too, hot pages stay: %d of %d' % (fetched, HOT))
 
 
 def links_tell(d):
@@ -188,12 +224,13 @@ def main():
             links_tell(d)
         with tap.test('every node fetched, gave and stayed within its budget'):
             for n in NODES:
-                s = show(d, n, 'stats show ' + VM)[0]
-                s = s.get('stats', s)
+                s = stats(d, n)
                 for key in ('fetched', 'sent', 'invalidated'):
                     need(s[key] > 0, 'n%d: %s' % (n, s))
                 need(used(d)[n - 1] <= BUDGET_PAGES * 1.02,
                      'n%d: %d pages' % (n, used(d)[n - 1]))
+        with tap.test('copies in use stay when others have to go'):
+            hot_stays(d)
         with tap.test('module is not unloaded while a device is open'):
             d.host(1, 'sleep 100 <%s >/dev/null 2>&1 & echo $! >/run/sleep' % device(2))
             st, text = d.host(1, 'rmmod hyperkernel', check=False)
