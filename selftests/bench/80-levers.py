@@ -24,6 +24,11 @@ PASS_PAGES = 64
 DELAY_MS = 2
 REPEAT = 5
 SHARE_MS = 2000
+# node 2 has room for a third of what it reads, with pages of its own beside it
+RAM_2 = '8M'
+COLD, HOT, OWN = 1184, 128, 1300
+FEW = 32
+SKEW_PAGES = COLD + COLD // FEW * HOT
 PARAMETERS = '/sys/module/hyperkernel/parameters/'
 
 
@@ -42,8 +47,8 @@ def up(d):
                '--dead-ms 20000'.format(n, DELAY_MS))
     # what the protocol costs, not what emulated CPUs make of AES
     hkctl(d, 1, 'cluster create two ram 64M plain')
-    hkctl(d, 2, 'cluster join 10.99.0.1 %s ram 64M' % hkctl(
-        d, 1, 'cluster invite').strip())
+    hkctl(d, 2, 'cluster join 10.99.0.1 %s ram %s' % (hkctl(
+        d, 1, 'cluster invite').strip(), RAM_2))
     hkctl(d, 1, 'vm create l ram %dM vcpus 1' % RAM_MIB)
 
 
@@ -64,17 +69,24 @@ def sent(d):
     return int(re.search(r'tx-bytes (\d+)', hkctl(d, 1, 'link show')).group(1))
 
 
+def stats(d, n):
+    s = json.loads(hkctl(d, n, '-j stats show'))[0]
+    return s.get('stats', s)
+
+
 def lever(d, b, parameter, off, args, word, what, how, per_second=False, pages=PAGES):
     """Off over on of a time, or on over off of a rate: above 1 the lever helps."""
     on = d.host(1, 'cat ' + PARAMETERS + parameter).strip()
     times = {off: [], on: []}
     wire = {off: [], on: []}
+    fetched = {off: [], on: []}
     for _ in range(REPEAT):
         for value in (off, on):
             d.host(1, 'echo %s >%s%s' % (value, PARAMETERS, parameter))
-            before = sent(d)
+            before, had = sent(d), stats(d, 2)['fetched']
             values = work(d, args, word)
             wire[value].append((sent(d) - before) / len(values) / pages)
+            fetched[value].append((stats(d, 2)['fetched'] - had) / len(values) / pages)
             times[value].append(
                 [v * 1000 / SHARE_MS for v in values] if per_second
                 else [v / 1000 / pages for v in values])
@@ -86,6 +98,8 @@ def lever(d, b, parameter, off, args, word, what, how, per_second=False, pages=P
     if not per_second:
         fig['bytes_a_page'] = {parameter + '=' + v: round(statistics.median(w), 1)
                                for v, w in wire.items()}
+        fig['fetches_a_page'] = {parameter + '=' + v: round(statistics.median(f), 4)
+                                 for v, f in fetched.items()}
     b.say('%s: %s' % (parameter, fig['value']))
     return fig
 
@@ -117,10 +131,18 @@ def run(b):
                 d, b, 'hold_us', '0', 'share 2 %d' % SHARE_MS, 'share',
                 'additions to two words of one page by both nodes at once',
                 """Two threads, one on each node, add to words of their own in the same
-                page for %d ms.""" % SHARE_MS, per_second=True)}
-        stats = json.loads(hkctl(d, 2, '-j stats show'))[0]
-        stats = stats.get('stats', stats)
-        need(stats['read-exclusive'], 'no read was granted exclusive: %s' % stats)
+                page for %d ms.""" % SHARE_MS, per_second=True),
+            # the last one: pages stay where it leaves them
+            'evict_lru': lever(
+                d, b, 'evict_lru', 'N', 'skew 3 %d %d %d' % (COLD, HOT, OWN), 'skew',
+                'read of a page in a skewed set larger than the budget',
+                """Node 2 scans %d pages of node 1, %d ms away, and reads %d more of them, in
+                no order, after each %d. With its own %d pages it has room for %d of them.
+                """ % (COLD, DELAY_MS, HOT, FEW, OWN, int(RAM_2[:-1]) * 256 * 7 / 8 - OWN),
+                pages=SKEW_PAGES)}
+        s = stats(d, 2)
+        need(s['read-exclusive'], 'no read was granted exclusive: %s' % s)
+        need(s['dropped'] and s['refaulted'], 'node 2 was not short of room: %s' % s)
         bad = d.trouble()
         need(not bad, 'the host complained: ' + bad)
     finally:
