@@ -19,8 +19,9 @@
  *
  * Both hands go in the order of page numbers. The ageing one is ahead by so many idle
  * copies; those that were used meanwhile are not idle any more and stay for another
- * round. It moves when room is made and at no other time, so a node within its budget
- * pays nothing. What a round costs is a fault without network for each copy in use.
+ * round. It moves when room is made, and once more when half of that is used up, as many
+ * idle ones may be in use by then. So a node that has room pays nothing. What a round
+ * costs is a fault without network for each copy in use.
  *
  * A page that came because somebody guessed that it would be used (prefetch.c), and
  * that no fault has mapped in UNUSED_US, was guessed wrong: the ageing hand drops it
@@ -240,6 +241,18 @@ static u64 age_copies(struct hk_mem *mem, u64 want, u64 next)
 	}
 	round_end(&r);
 	return done;
+}
+
+/**
+ * hk_evict_prepare() - make copies idle, as some are going to be given up soon
+ * @mem: guest RAM
+ * @next: how many, perhaps
+ * Context: process, may sleep.
+ */
+void hk_evict_prepare(struct hk_mem *mem, u64 next)
+{
+	if (READ_ONCE(evict_lru))
+		age_copies(mem, 0, 2 * next);
 }
 
 /**

@@ -245,6 +245,8 @@ struct hk_mem {
 	unsigned long age_cursor;
 	/** @evict_now: spill_work has waited for idle copies to be used; it alone uses this */
 	bool evict_now;
+	/** @evict_ready: copies were made idle since room was last made; no lock, a hint */
+	bool evict_ready;
 	/** @offer_cursor: where offering owned pages goes on; spill_work only */
 	unsigned long offer_cursor;
 	/** @offered: pages offered and not yet gone, by guess */
@@ -383,6 +385,7 @@ void hk_walk_gather(struct hk_mem *mem, u64 gfn);
 
 /* evict.c */
 u64 hk_evict(struct hk_mem *mem, u64 want, bool now);
+void hk_evict_prepare(struct hk_mem *mem, u64 next);
 void hk_evict_active(struct hk_visit *v);
 void hk_evict_used(struct hk_visit *v);
 

@@ -41,6 +41,12 @@ static u64 room_low(const struct hk_node *node)
 	return budget - room_reserve(budget);
 }
 
+/* From here on copies are made idle, so that they can be used again before any goes */
+static u64 room_warn(const struct hk_node *node)
+{
+	return room_low(node) - room_reserve(READ_ONCE(node->budget)) / 8;
+}
+
 static u64 room_used(const struct hk_node *node)
 {
 	return max(atomic_long_read(&node->used), 0L);
@@ -68,7 +74,8 @@ bool hk_room_get(struct hk_mem *mem)
 		spill_kick(mem, 0);
 		return false;
 	}
-	if (used > (long)room_low(node) &&
+	if (used > (long)room_warn(node) &&
+	    (used > (long)room_low(node) || !READ_ONCE(mem->evict_ready)) &&
 	    !delayed_work_pending(&mem->spill_work))
 		spill_kick(mem, 0);
 	return true;
@@ -252,19 +259,27 @@ static void spill_work(struct work_struct *work)
 					  spill_work);
 	struct hk_node *node = mem->vm->node;
 	bool asked = false, now;
-	u64 low, used, want, done;
+	u64 low, used, want, reserve, done;
 	u32 nr;
 
 	if (READ_ONCE(mem->dying) || hk_vm_dead(mem->vm))
 		return;
+	reserve = room_reserve(READ_ONCE(node->budget));
 	low = room_low(node);
 	used = room_used(node);
-	if (used <= low)
+	if (used <= low) {
+		/* once until room is made, however long it stays like this */
+		if (used > room_warn(node) && !READ_ONCE(mem->evict_ready)) {
+			WRITE_ONCE(mem->evict_ready, true);
+			hk_evict_prepare(mem, reserve / 4);
+		}
 		return;
+	}
+	WRITE_ONCE(mem->evict_ready, false);
 	/* somewhat more, or the next page is one too many again */
-	want = used - low + room_reserve(READ_ONCE(node->budget)) / 4;
+	want = used - low + reserve / 4;
 	/* not now: copies have just been made idle, see once which of them are used */
-	now = mem->evict_now || used - low > room_reserve(READ_ONCE(node->budget)) / 2;
+	now = mem->evict_now || used - low > reserve / 2;
 	mem->evict_now = false;
 	done = hk_evict(mem, want, now);
 	if (!now && done < want && atomic64_read(&mem->nr_idle)) {

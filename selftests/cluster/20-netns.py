@@ -26,7 +26,7 @@ VM = 'm'
 BUDGET_PAGES = 6 * 256
 RAM_PAGES = 12 * 256
 # for one node to read: what its own pages leave room for is a third of it
-COLD, HOT, OWN = 1184, 128, 800
+COLD, HOT, OWN = 800, 96, 960
 DEAD_MS = 2000
 
 
@@ -158,7 +158,7 @@ def hot_stays(d):
     d.host(1, 'echo Y >/sys/module/hyperkernel/parameters/evict_lru')
     # what was idle before may be used yet, and the last round's copies are aged no more
     need(s['dropped'] > COLD and not s['aged'], s)
-    need(fetched >= HOT * 3, 'by number, too, hot pages stay: %d of %d' % (fetched, HOT))
+    need(fetched >= HOT * 2, 'by number, too, hot pages stay: %d of %d' % (fetched, HOT))
 
 
 def links_tell(d):
