@@ -221,18 +221,22 @@ static bool age_page(struct hk_mem *mem, u64 gfn, bool *drop)
 	return page;
 }
 
-/* See that enough copies are idle when room is wanted again. Return: how many it dropped */
+/*
+ * See that enough copies are idle when room is wanted again; not all at once, as faults may
+ * be waiting for room, but more than are dropped. Return: how many it dropped
+ */
 static u64 age_copies(struct hk_mem *mem, u64 want, u64 next)
 {
 	u64 copies = atomic64_read(&mem->nr_shared);
 	u64 idle = atomic64_read(&mem->nr_idle);
-	u64 aim = min(max(copies / IDLE_PART, next), copies / 2);
+	u64 aim = min(max(copies / IDLE_PART, 2 * next), copies / 2);
+	u64 most = 4 * next;
 	struct evict_round r;
 	u64 done = 0, gfn;
 	bool drop;
 
 	round_begin(&r, &mem->age_cursor);
-	while (idle < aim && round_next(&r, mem, HK_PAGES_SHARED, &gfn)) {
+	while (idle < aim && most-- && round_next(&r, mem, HK_PAGES_SHARED, &gfn)) {
 		drop = done < want;
 		if (age_page(mem, gfn, &drop))
 			idle++;
@@ -252,7 +256,7 @@ static u64 age_copies(struct hk_mem *mem, u64 want, u64 next)
 void hk_evict_prepare(struct hk_mem *mem, u64 next)
 {
 	if (READ_ONCE(evict_lru))
-		age_copies(mem, 0, 2 * next);
+		age_copies(mem, 0, next);
 }
 
 /**
@@ -270,7 +274,7 @@ u64 hk_evict(struct hk_mem *mem, u64 want, bool now)
 	if (!READ_ONCE(evict_lru))
 		return drop_copies(mem, want, HK_PAGES_SHARED);
 	done = drop_copies(mem, want, HK_PAGES_IDLE);
-	done += age_copies(mem, want - done, 2 * want);
+	done += age_copies(mem, want - done, want);
 	if (now && done < want)
 		done += drop_copies(mem, want - done, HK_PAGES_SHARED);
 	return done;
