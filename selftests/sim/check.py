@@ -24,7 +24,7 @@ OUT = pathlib.Path(sys.argv[1])
 CC = os.environ.get('CC') or 'cc'
 WORKLOADS = ('private', 'uniform', 'read-mostly', 'migratory',
              'producer-consumer', 'ping-pong', 'false-sharing', 'scan', 'skewed',
-             'hot-scan')
+             'hot-scan', 'lopsided')
 
 nr = failed = 0
 
@@ -200,6 +200,10 @@ def tests():
     r = sim('--workload uniform --nodes 8 --faults 20000 --write 100 --budget 80')
     result(wrong(r) or not r['offered'] or not r['types']['SPILL'],
            'budget: owned pages go to who has room')
+    base = '--workload lopsided --nodes 16 --accesses 100000 --budget 100'
+    off, on = sim(base), sim(base + ' --lru')
+    result(wrong(on) or wrong(off) or not on['offered'] or on['bytes'] > off['bytes'] * .9,
+           'budget: owned pages, too, better the oldest first')
 
     text = '# t\n0 1 W ff0\n10 2 R ff0\n2000000 2 W ff1\n2000001 1 R ff1\n'
     r = sim('--trace -', stdin=text)

@@ -524,12 +524,16 @@ static bool room_spare(const struct sim_node *n)
 	return !cfg.budget || room_used(n) < room_low();
 }
 
-static bool may_drop(u16 node, u32 page)
+/* To be dropped, or else offered */
+static bool may_go(u16 node, u32 page, bool drop)
 {
-	return copy_of(node, page)->state == HK_PG_SHARED;
+	u8 state = copy_of(node, page)->state;
+
+	return drop ? state == HK_PG_SHARED :
+	       state == HK_PG_OWNED || state == HK_PG_EXCLUSIVE;
 }
 
-static u32 pick_lru(u16 node)
+static u32 pick_lru(u16 node, bool drop)
 {
 	struct sim_node *n = &sim.node[node];
 	u32 best = sim.pages, i, page, age, oldest = 0;
@@ -538,7 +542,7 @@ static u32 pick_lru(u16 node)
 	for (i = 0; i < 16; i++) {
 		page = n->present[sim_below(n->present_nr)];
 		age = stamp_now() - use_of(copy_of(node, page))->stamp;
-		if (may_drop(node, page) && age >= oldest) {
+		if (may_go(node, page, drop) && age >= oldest) {
 			oldest = age;
 			best = page;
 		}
@@ -554,10 +558,8 @@ static u32 pick_turn(u16 node, bool drop)
 
 	for (i = 0; i < sim.pages; i++) {
 		u32 page = n->cursor++ % sim.pages;
-		u8 state = copy_of(node, page)->state;
 
-		if (drop ? state == HK_PG_SHARED :
-		    state == HK_PG_OWNED || state == HK_PG_EXCLUSIVE)
+		if (may_go(node, page, drop))
 			return page;
 	}
 	return sim.pages;
@@ -610,7 +612,7 @@ static bool room_drop(u16 node)
 	while (!room_spare(n)) {
 		page = sim.pages;
 		if (cfg.lru)
-			page = pick_lru(node);
+			page = pick_lru(node, true);
 		else if (cfg.clock)
 			page = pick_clock(node);
 		if (page == sim.pages)
@@ -638,7 +640,9 @@ static void room_offer(u16 node)
 	if (!best)
 		best = 1 + (node + n->offer_turn++ % (cfg.nodes - 1)) % cfg.nodes;
 	for (k = 0; k < OFFERS_MAX; k++) {
-		page = pick_turn(node, false);
+		page = cfg.lru ? pick_lru(node, false) : sim.pages;
+		if (page == sim.pages)
+			page = pick_turn(node, false);
 		if (page == sim.pages)
 			return;
 		sim.count[CNT_SPILL]++;

@@ -67,6 +67,8 @@ LEVERS = (
      '--budget 1000 --accesses 1000000', '--clock', ''),
     ('the same, a scan with a hot tenth', '--workload hot-scan --nodes 63 --pages 640 '
      '--budget 1000 --accesses 1000000', '--clock', ''),
+    ('oldest owned page offered, not the next by number',
+     '--workload lopsided --nodes 64 --budget 100 --accesses 500000', '--lru', ''),
     ('homes dealt out one by one, not in ranges',
      '--workload producer-consumer --nodes 64', '--home-hash', ''),
 )

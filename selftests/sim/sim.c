@@ -191,8 +191,8 @@ static void usage(FILE *f)
 "  --hold-bounced       ... but 1 us only, unless it was here just before\n"
 "  --prefetch N         longest window, 0: none (module: 32)\n"
 "  --no-group           each request of a prefetch is a message of its own\n"
-"  --budget N           pages per node; of read copies, drop the next by number\n"
-"  --lru                ... or the oldest  --clock  ... or as the module\n"
+"  --budget N           pages per node; what goes for room is the next by number\n"
+"  --lru                ... or the oldest  --clock  ... or, of copies, as the module\n"
 "  --idle PERCENT       copies that --clock keeps unmapped\n"
 "  --home-hash          homes dealt out one by one, not in ranges\n"
 "workloads:\n", HK_MAX_NODES - 1);

@@ -113,6 +113,21 @@ static void hot_scan_next(struct sim_thread *t)
 	t->write = of == t->node - 1u && is_write();
 }
 
+/* One of two uses the pages of both, a fifth of them hot, the other next to none */
+static void lopsided_next(struct sim_thread *t)
+{
+	u32 first = (t->node - 1) / 2 * 2 * cfg.pages, in = 2 * cfg.pages;
+
+	t->page = first;
+	t->write = 0;
+	if (t->node % 2 == 0)
+		return;
+	/* the hot ones are not next to each other: 37 is prime */
+	t->page += sim_below(sim_below(5) ? in / 5 + 1 : in) * 37 % in;
+	t->page %= sim.pages;
+	t->write = is_write();
+}
+
 static const struct {
 	const char *name;
 	void (*next)(struct sim_thread *t);
@@ -128,6 +143,7 @@ static const struct {
 	{ "scan", scan_next, "page after page through what others have" },
 	{ "skewed", skewed_next, "own pages, and the neighbour's with a hot fifth" },
 	{ "hot-scan", hot_scan_next, "own pages, the neighbour's scanned, a hot tenth" },
+	{ "lopsided", lopsided_next, "one of two uses the pages of both, a fifth hot" },
 };
 
 #define NR	(sizeof(workloads) / sizeof(workloads[0]))
