@@ -27,6 +27,8 @@
 
 #define WORDS	(PAGE / sizeof(uint64_t))
 
+/* Pages between those of different nodes, more than are prefetched behind a run */
+#define SKEW_GAP	64
 /* Cold pages read between two looks at all hot ones */
 #define SKEW_FEW	32
 
@@ -176,22 +178,24 @@ static void look(volatile uint64_t *ram, unsigned long first, unsigned long page
 static int skew(unsigned int rounds, unsigned long cold, unsigned long hot,
 		unsigned long own, char **device, int devices)
 {
+	unsigned long first_hot = cold + SKEW_GAP;
+	unsigned long first_own = first_hot + hot + SKEW_GAP;
 	volatile uint64_t *ram[3];
 	unsigned long p;
 	uint64_t t;
 	int i;
 
 	for (i = 0; i < devices; i++)
-		ram[i] = map_at_least(device[i], cold + hot + own);
+		ram[i] = map_at_least(device[i], first_own + own);
 	fill(ram[0], 0, cold);
-	fill(ram[devices == 3 ? 2 : 0], cold, hot);
-	fill(ram[1], cold + hot, own);
+	fill(ram[devices == 3 ? 2 : 0], first_hot, hot);
+	fill(ram[1], first_own, own);
 	while (rounds--) {
 		t = now_ns();
 		for (p = 0; p < cold; p += SKEW_FEW) {
 			look(ram[1], p, cold - p < SKEW_FEW ? cold - p : SKEW_FEW);
 			for (i = 0; i < (int)hot; i++)
-				look(ram[1], cold + pass_page(i, hot), 1);
+				look(ram[1], first_hot + pass_page(i, hot), 1);
 		}
 		printf("skew %llu\n", (unsigned long long)(now_ns() - t));
 	}

@@ -153,7 +153,7 @@ def hot_stays(d):
     fetched, s = hot_fetches(d, 'Y')
     need(s['dropped'] > COLD, 'hardly a copy was dropped: %s' % s)
     need(s['refaulted'] >= HOT and s['aged'] >= s['refaulted'] + s['dropped'] / 2, s)
-    need(HOT <= fetched <= HOT * 1.5, '%d hot pages were fetched %d times' % (HOT, fetched))
+    need(HOT <= fetched <= HOT * 1.25, '%d hot pages were fetched %d times' % (HOT, fetched))
     fetched, s = hot_fetches(d, 'N')
     d.host(1, 'echo Y >/sys/module/hyperkernel/parameters/evict_lru')
     # what was idle before may be used yet, and the last round's copies are aged no more
