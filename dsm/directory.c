@@ -40,6 +40,7 @@
  * struct dir_ask - a request
  * @gfn: page
  * @tokens: that those who answer have to know
+ * @check: for the owner
  * @self: home
  * @req: who asks
  * @write: GET_X
@@ -48,6 +49,7 @@
 struct dir_ask {
 	u64 gfn;
 	struct hk_tokens tokens;
+	struct hk_check check;
 	u16 self;
 	u16 req;
 	bool write;
@@ -77,6 +79,7 @@ static void dir_forward(const struct dir_ask *ask, struct hk_out *out, u8 type,
 
 	m->req = ask->req;
 	m->tokens.data = ask->tokens.data;
+	m->check = ask->check;
 }
 
 /* Those who get it may say that their copies are gone, and nothing else */
@@ -257,7 +260,7 @@ static void start_next(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 {
 	u16 req = nodes_next(wait->rd | wait->wr, wait->last);
 	hk_nodes bit = hk_node_bit(req);
-	const struct dir_ask ask = {
+	struct dir_ask ask = {
 		.gfn = gfn,
 		.tokens = wait->tokens[req],
 		.self = self,
@@ -270,6 +273,11 @@ static void start_next(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 	wait->wr &= ~bit;
 	wait->have &= ~bit;
 	wait->tokens[req] = (struct hk_tokens){ 0 };
+	if (wait->check_of == req) {
+		ask.check = wait->check;
+		wait->check = (struct hk_check){ 0 };
+		wait->check_of = HK_NODE_NONE;
+	}
 	wait->last = hk_dir_wait_empty(wait) ? HK_NODE_NONE : req;
 	start(dir, wait, &ask, out);
 }
@@ -281,6 +289,7 @@ static int recv_get(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 	const struct dir_ask ask = {
 		.gfn = msg->gfn,
 		.tokens = msg->tokens,
+		.check = msg->check,
 		.self = self,
 		.req = msg->from,
 		.write = write,
@@ -310,6 +319,10 @@ static int recv_get(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 	if (ask.have)
 		wait->have |= bit;
 	wait->tokens[msg->from] = msg->tokens;
+	if (msg->check.salt && wait->check_of == HK_NODE_NONE) {
+		wait->check_of = msg->from;
+		wait->check = msg->check;
+	}
 	return 0;
 }
 

@@ -54,6 +54,8 @@ struct hk_dir {
  * @wr: nodes whose GET_X waits
  * @have: of @wr, those that said HK_DMSG_F_HAVE
  * @last: node served last; the next one is the next higher id, round robin
+ * @check_of: node whose request waits with @check, HK_NODE_NONE: none
+ * @check: of that request. There is room for one: others that wait get the page
  * @tokens: of the requests of those that wait, by node; zero for all others
  *
  * Exists only while requests wait; the caller keeps it beside the entry, and
@@ -64,6 +66,8 @@ struct hk_dir_wait {
 	hk_nodes wr;
 	hk_nodes have;
 	u16 last;
+	u16 check_of;
+	struct hk_check check;
 	struct hk_tokens tokens[HK_MAX_NODES];
 };
 

@@ -58,6 +58,9 @@ bool hk_page_group_may(const struct hk_dmsg *m)
 	/* there is no room for a reader's second token */
 	if (m->type == HK_DMSG_GET_S && m->tokens.ack)
 		return false;
+	/* nor for a check */
+	if (m->check.salt)
+		return false;
 	return type_may(m->type) && !m->flags && !hk_nodes_any(m->acks);
 }
 

@@ -48,7 +48,7 @@ bool hk_page_group_add(struct hk_page_group *g, const struct hk_dmsg *m, u16 to)
  * hk_page_group_may() - may this message be in a group at all?
  * @m: message of this node
  * Context: any.
- * Return: true: GET or FWD, without flags and acks
+ * Return: true: GET or FWD, without flags, acks and check
  */
 bool hk_page_group_may(const struct hk_dmsg *m);
 

@@ -75,11 +75,26 @@ struct hk_tokens {
 };
 
 /**
+ * struct hk_check - what tells an owner whether a requester's old copy is still good
+ * @salt: made up for each request anew, so that no guest can guess it; zero: no check
+ * @hash: of the old copy, with @salt as the key
+ *
+ * Nothing to the engine but to be handed on with the request. Who makes and compares it
+ * is the caller: Documentation/protocol.rst, "Revalidation".
+ */
+struct hk_check {
+	u64 salt;
+	u64 hash;
+};
+
+/**
  * struct hk_dmsg - one message of the page protocol
  * @gfn: guest frame number, page-sized units of guest RAM (offset in the RAM
  *	device, not guest physical: see Documentation/architecture.rst)
  * @to: set of receivers; more than one bit only for INV
  * @acks: nodes whose ACKs the requester has to wait for (DATA_X, FWD_X, GRANT_X)
+ * @check: of the request: in GET_S, GET_X, FWD_S and FWD_X. In DATA_S and DATA_X it is
+ *	there for the caller who is to send these, and does not travel
  * @tokens: of the request: both in GET_X, both or @data in GET_S, @ack in INV and ACK,
  *	none in DONE, @data in all others. FWD_X and DATA_X for a reader: its @ack, as @data
  * @from: sender, filled in by the engine
@@ -94,6 +109,7 @@ struct hk_dmsg {
 	hk_nodes to;
 	hk_nodes acks;
 	struct hk_tokens tokens;
+	struct hk_check check;
 	u16 from;
 	u16 req;
 	u8 type;

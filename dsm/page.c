@@ -294,6 +294,8 @@ static void page_send_get(const struct hk_page_where *w,
 	/* nobody has to give a read copy up for a reader, but the owner may the page */
 	if (type == HK_DMSG_GET_X || w->read_x)
 		m->tokens.ack = w->tokens.ack;
+	if (!(flags & HK_DMSG_F_HAVE))
+		m->check = w->check;
 	ctx->tokens = m->tokens;
 }
 
@@ -311,12 +313,14 @@ static void page_send_done(const struct hk_page_where *w, struct hk_out *out,
  * others, and until then @req must not be sent the next recall.
  */
 static void page_send_data(const struct hk_page_where *w, struct hk_out *out,
-			   u8 type, u16 req, hk_nodes acks, u32 token)
+			   u8 type, u16 req, hk_nodes acks, u32 token,
+			   const struct hk_check *check)
 {
 	struct hk_dmsg *m = page_send(w, out, type, req);
 
 	m->acks = acks;
 	m->tokens.data = token;
+	m->check = *check;
 	if (w->self == w->home && !hk_nodes_any(acks)) {
 		m->flags = HK_DMSG_F_NO_DONE;
 		page_send_done(w, out, req);
@@ -335,11 +339,12 @@ static void page_answer(const struct hk_page_where *w, struct hk_out *out,
 	switch (ctx->recall_type) {
 	case HK_DMSG_FWD_S:
 		page_send_data(w, out, HK_DMSG_DATA_S, ctx->recall_req,
-			       HK_NODES_NONE, ctx->recall_token);
+			       HK_NODES_NONE, ctx->recall_token, &ctx->recall_check);
 		break;
 	case HK_DMSG_FWD_X:
 		page_send_data(w, out, HK_DMSG_DATA_X, ctx->recall_req,
-			       ctx->recall_acks, ctx->recall_token);
+			       ctx->recall_acks, ctx->recall_token,
+			       &ctx->recall_check);
 		break;
 	case HK_DMSG_INV:
 		page_send_ack(w, out, ctx->recall_req, ctx->recall_token);
@@ -351,6 +356,7 @@ static void page_answer(const struct hk_page_where *w, struct hk_out *out,
 static void page_recall_over(struct hk_page_ctx *ctx)
 {
 	ctx->recall_token = 0;
+	ctx->recall_check = (struct hk_check){ 0 };
 	ctx->recall_req = HK_NODE_NONE;
 	ctx->recall_type = HK_DMSG_NONE;
 	ctx->recall_acks = HK_NODES_NONE;
@@ -418,7 +424,7 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 		if (page_served_now(ctx))
 			return -EPROTO;
 		page_send_data(w, out, HK_DMSG_DATA_S, msg->req, HK_NODES_NONE,
-			       msg->tokens.data);
+			       msg->tokens.data, &msg->check);
 		break;
 	case DO_ACK:
 		if (page_served_now(ctx))
@@ -433,6 +439,7 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 		ctx->recall_type = msg->type;
 		ctx->recall_token = ev == HK_EV_INV ? msg->tokens.ack :
 						      msg->tokens.data;
+		ctx->recall_check = msg->check;
 		break;
 	case DO_ANSWER:
 		page_answer(w, out, ctx);

@@ -109,6 +109,7 @@ enum hk_page_event {
  * @replied: DATA_X or GRANT_X came
  * @no_done: reply said that home has closed the transaction
  * @reserved: zero
+ * @recall_check: of the request that the recall is for
  * @acks: nodes whose ACKs came for the request under way; once @replied: nodes whose
  *	ACKs are missing
  * @recall_acks: to be passed on with DATA_X
@@ -123,6 +124,7 @@ struct hk_page_ctx {
 	u8 replied;
 	u8 no_done;
 	u8 reserved[7];
+	struct hk_check recall_check;
 	hk_nodes acks;
 	hk_nodes recall_acks;
 };
@@ -136,6 +138,8 @@ struct hk_page_ctx {
  *	hk_page_draw_tokens(), new ones each time. Not looked at for other events
  * @read_x: a read may be answered by the right to write, where home finds that the page
  *	migrates. Home must know of such requests. Likewise, for HK_EV_READ
+ * @check: of an old copy here, goes with a request for the page. Home must know of such
+ *	requests. Likewise
  */
 struct hk_page_where {
 	u64 gfn;
@@ -143,6 +147,7 @@ struct hk_page_where {
 	u16 home;
 	bool read_x;
 	struct hk_tokens tokens;
+	struct hk_check check;
 };
 
 static inline bool hk_page_may_read(u8 state)

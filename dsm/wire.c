@@ -39,6 +39,7 @@ enum page_req {
 #define HAS_ACK_TOKEN	0x02
 #define HAS_ACKS	0x04
 #define HAS_CONTENT	0x08	/* and must have it */
+#define HAS_CHECK	0x10
 
 /**
  * struct page_rule - what a type of message may say
@@ -61,15 +62,16 @@ struct page_rule {
 #define ACK		HAS_ACK_TOKEN
 #define ACKS		HAS_ACKS
 #define CONTENT		HAS_CONTENT
+#define CHECK		HAS_CHECK
 #define HAVE		HK_DMSG_F_HAVE
 #define NO_DONE		HK_DMSG_F_NO_DONE
 
 /* The table of messages in Documentation/protocol.rst */
 static const struct page_rule rules[HK_DMSG_NR] = {
-	[HK_DMSG_GET_S]	  = RULE(SELF, NONE, DATA | ACK, 0),
-	[HK_DMSG_GET_X]	  = RULE(SELF, NONE, DATA | ACK, HAVE),
-	[HK_DMSG_FWD_S]	  = RULE(PEER, MEMBER, DATA, 0),
-	[HK_DMSG_FWD_X]	  = RULE(PEER, MEMBER, DATA | ACKS, 0),
+	[HK_DMSG_GET_S]	  = RULE(SELF, NONE, DATA | ACK | CHECK, 0),
+	[HK_DMSG_GET_X]	  = RULE(SELF, NONE, DATA | ACK | CHECK, HAVE),
+	[HK_DMSG_FWD_S]	  = RULE(PEER, MEMBER, DATA | CHECK, 0),
+	[HK_DMSG_FWD_X]	  = RULE(PEER, MEMBER, DATA | ACKS | CHECK, 0),
 	[HK_DMSG_INV]	  = RULE(PEER, MEMBER, ACK, 0),
 	[HK_DMSG_DATA_S]  = RULE(NONE, NONE, DATA | CONTENT, NO_DONE),
 	[HK_DMSG_DATA_X]  = RULE(NONE, NONE, DATA | ACKS | CONTENT, NO_DONE),
@@ -84,6 +86,7 @@ static const struct page_rule rules[HK_DMSG_NR] = {
 #undef ACK
 #undef ACKS
 #undef CONTENT
+#undef CHECK
 #undef HAVE
 #undef NO_DONE
 
@@ -122,6 +125,8 @@ static bool content_valid(const struct page_rule *rule,
 		return wanted && page && !body->fill;
 	case HK_CONTENT_FILL:
 		return wanted && !page;
+	case HK_CONTENT_SAME:
+		return wanted && !page && !body->fill;
 	}
 	return false;
 }
@@ -162,6 +167,10 @@ static const char *roles_check(const struct hk_page_facts *facts,
 	if ((!(rule->has & HAS_DATA_TOKEN) && m->tokens.data) ||
 	    (!(rule->has & HAS_ACK_TOKEN) && m->tokens.ack))
 		return "token that it must not have";
+	/* who has a current copy asks for no page */
+	if (m->check.salt && (!(rule->has & HAS_CHECK) ||
+			      (m->flags & HK_DMSG_F_HAVE)))
+		return "check that it must not have";
 	return NULL;
 }
 
@@ -188,8 +197,10 @@ const char *hk_dmsg_check(const struct hk_page_facts *facts,
 	return roles_check(facts, rule, m);
 }
 
-void hk_page_msg_put(const struct hk_dmsg *m, struct hk_wire_page_msg *body)
+u32 hk_page_msg_put(const struct hk_dmsg *m, struct hk_wire_page_msg *body)
 {
+	struct hk_wire_page_check *check = (void *)(body + 1);
+
 	*body = (struct hk_wire_page_msg){
 		.gfn = cpu_to_le64(m->gfn),
 		.acks = cpu_to_le64(m->acks),
@@ -200,12 +211,21 @@ void hk_page_msg_put(const struct hk_dmsg *m, struct hk_wire_page_msg *body)
 		.dflags = m->flags,
 		.content = HK_CONTENT_NONE,
 	};
+	/* of DATA the check is the sender's business, see struct hk_dmsg */
+	if (!m->check.salt || !(rules[m->type].has & HAS_CHECK))
+		return sizeof(*body);
+	*check = (struct hk_wire_page_check){
+		.salt = cpu_to_le64(m->check.salt),
+		.hash = cpu_to_le64(m->check.hash),
+	};
+	return HK_PAGE_MSG_MAX;
 }
 
 const char *hk_page_msg_check(const struct hk_page_facts *facts, u16 peer,
 			      const struct hk_wire_page_msg *body, u32 len,
 			      bool page, struct hk_dmsg *m)
 {
+	const struct hk_wire_page_check *check = (const void *)(body + 1);
 	const char *why;
 
 	*m = (struct hk_dmsg){
@@ -219,8 +239,14 @@ const char *hk_page_msg_check(const struct hk_page_facts *facts, u16 peer,
 		.type = body->dtype,
 		.flags = body->dflags,
 	};
-	if (len != sizeof(*body))
+	if (len == HK_PAGE_MSG_MAX) {
+		m->check.salt = le64_to_cpu(check->salt);
+		m->check.hash = le64_to_cpu(check->hash);
+		if (!m->check.salt)
+			return "check without a salt";
+	} else if (len != sizeof(*body)) {
 		return "wrong length";
+	}
 	if (body->reserved[0] || body->reserved[1] || body->reserved[2])
 		return "reserved field";
 	why = hk_dmsg_check(facts, m);

@@ -72,9 +72,10 @@ const char *hk_dmsg_check(const struct hk_page_facts *facts,
 /**
  * hk_page_msg_put() - write the body of a message that has no content
  * @m: message of this node
- * @body: out
+ * @body: out, with room for HK_PAGE_MSG_MAX bytes
+ * Return: bytes of the body
  */
-void hk_page_msg_put(const struct hk_dmsg *m, struct hk_wire_page_msg *body);
+u32 hk_page_msg_put(const struct hk_dmsg *m, struct hk_wire_page_msg *body);
 
 /**
  * hk_page_msg_check() - may this peer say this to this node

@@ -64,9 +64,14 @@ static const struct hk_wire_type types[HK_MSG_NR] = {
 			     sizeof(struct hk_wire_path)),
 	[HK_MSG_ACK] = BODY("ack", CONTROL, 0, sizeof(struct hk_wire_ack),
 			    sizeof(struct hk_wire_ack)),
-	[HK_MSG_PAGE] = BODY("page", PAGE, HK_TYPE_F_PAGE | HK_TYPE_F_VM,
-			     sizeof(struct hk_wire_page_msg),
-			     sizeof(struct hk_wire_page_msg)),
+	[HK_MSG_PAGE] = {
+		.name = "page",
+		.lane = HK_LANE_PAGE,
+		.flags = HK_TYPE_F_PAGE | HK_TYPE_F_VM,
+		.min = sizeof(struct hk_wire_page_msg),
+		.max = HK_PAGE_MSG_MAX,
+		.longer = HK_WIRE_FEATURE_REVALIDATE,
+	},
 	[HK_MSG_SPILL] = BODY("spill", PAGE, HK_TYPE_F_VM, SPILL_BYTES(1),
 			      SPILL_BYTES(HK_SPILL_MAX)),
 	[HK_MSG_PAGE_GROUP] = {
@@ -165,6 +170,9 @@ int hk_wire_hdr_check(const struct hk_wire_hdr *hdr, __u16 peer,
 		return -EPROTO;
 	*why = "body too long";
 	if (len > t->max)
+		return -EPROTO;
+	*why = "body with a part of a feature that was not agreed on";
+	if (len > t->min && t->longer & ~features)
 		return -EPROTO;
 	*why = "no VM given";
 	if (t->flags & HK_TYPE_F_VM && !hdr->vm)

@@ -25,11 +25,15 @@
  * PAGE_GROUP: HK_MSG_PAGE_GROUP (v1)
  * READ_X: GET_S in HK_MSG_PAGE may have a second token, and is then answered by DATA_S
  *	with the first or by DATA_X with the second (v1)
+ * REVALIDATE: GET_S, GET_X, FWD_S and FWD_X in HK_MSG_PAGE may have a check behind them,
+ *	struct hk_wire_page_check, and the answer may be HK_CONTENT_SAME then (v1)
  */
 #define HK_WIRE_FEATURE_PAGE_GROUP	0x1
 #define HK_WIRE_FEATURE_READ_X		0x2
+#define HK_WIRE_FEATURE_REVALIDATE	0x8
 #define HK_WIRE_FEATURES		(HK_WIRE_FEATURE_PAGE_GROUP | \
-					 HK_WIRE_FEATURE_READ_X)
+					 HK_WIRE_FEATURE_READ_X | \
+					 HK_WIRE_FEATURE_REVALIDATE)
 
 /* Longest body of any message, without the page that may follow it */
 #define HK_WIRE_BODY_MAX	32768
@@ -61,7 +65,8 @@ enum hk_lane {
  * @HK_MSG_PATH: both ways: another connection of this link; on the link, numbered, and
  *	as the first message on that connection (v1)
  * @HK_MSG_ACK: both ways, not numbered: all messages up to this one have come (v1)
- * @HK_MSG_PAGE: page protocol, struct hk_wire_page_msg [+ page] (v1)
+ * @HK_MSG_PAGE: page protocol, struct hk_wire_page_msg
+ *	[+ struct hk_wire_page_check] [+ page] (v1)
  * @HK_MSG_SPILL: node over its budget -> node with room: take these pages (v1)
  * @HK_MSG_PAGE_GROUP: page protocol, requests for several pages, struct
  *	hk_wire_page_group (v1, feature PAGE_GROUP)
@@ -216,6 +221,7 @@ enum hk_wire_content {
 	HK_CONTENT_NONE = 0,	/* none */
 	HK_CONTENT_PAGE = 1,	/* HK_WIRE_F_PAGE, 4096 bytes behind the body */
 	HK_CONTENT_FILL = 2,	/* @fill repeated 512 times */
+	HK_CONTENT_SAME = 3,	/* none: the receiver's old copy is the same */
 };
 
 /**
@@ -243,6 +249,20 @@ struct hk_wire_page_msg {
 	__u8 content;
 	__u8 reserved[3];
 };
+
+/**
+ * struct hk_wire_page_check - behind struct hk_wire_page_msg, see struct hk_check
+ * @salt: not 0
+ * @hash: SipHash-2-4 of the 4096 bytes of the old copy, under the key @salt, gfn
+ */
+struct hk_wire_page_check {
+	__le64 salt;
+	__le64 hash;
+};
+
+/* Longest body of HK_MSG_PAGE */
+#define HK_PAGE_MSG_MAX	(sizeof(struct hk_wire_page_msg) + \
+			 sizeof(struct hk_wire_page_check))
 
 #define HK_PAGE_GROUP_MAX	32
 
@@ -302,6 +322,7 @@ static_assert(sizeof(struct hk_wire_path) == 32);
 static_assert(sizeof(struct hk_wire_ack) == 8);
 static_assert(sizeof(struct hk_wire_echo) == 16);
 static_assert(sizeof(struct hk_wire_page_msg) == 40);
+static_assert(sizeof(struct hk_wire_page_check) == 16);
 static_assert(sizeof(struct hk_wire_page_group) == 16);
 static_assert(sizeof(struct hk_wire_text) == 8 + HK_REASON_MAX);
 
@@ -318,12 +339,14 @@ static_assert(sizeof(struct hk_wire_text) == 8 + HK_REASON_MAX);
  * @min: shortest body
  * @max: longest body
  * @feature: HK_WIRE_FEATURE_* that both ends must have offered, 0: none
+ * @longer: likewise, where the body is longer than @min
  */
 struct hk_wire_type {
 	const char *name;
 	__u8 lane;
 	__u8 flags;
 	__u8 feature;
+	__u8 longer;
 	__u32 min;
 	__u32 max;
 };

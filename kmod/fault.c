@@ -159,6 +159,7 @@ static struct page *fault_request(struct hk_mem *mem, u64 gfn,
 	if (err)
 		goto out;
 	v.w.read_x = want == WANT_READ && fault_read_x(mem, v.w.home);
+	hk_stale_prepare(&v);
 again:
 	hk_visit_lock(&v);
 	if (v.state == HK_PG_INVALID && !v.charged) {

@@ -95,7 +95,7 @@ int hk_group_flush(struct hk_mem *mem, struct hk_page_group *g)
 			err = -ENOMEM;
 			continue;
 		}
-		hk_page_msg_put(&m, (struct hk_wire_page_msg *)msg->body);
+		msg->hdr.len = cpu_to_le32(hk_page_msg_put(&m, (void *)msg->body));
 		hk_node_send(node, to, msg);
 	}
 	return err;

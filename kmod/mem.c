@@ -70,10 +70,11 @@ static int page_msg_prepare(struct hk_visit *v, struct hk_msg *msg,
 	case HK_DMSG_DATA_S:
 	case HK_DMSG_DATA_X:
 		body = (const void *)msg->body;
+		v->content = body->content;
 		if (body->content == HK_CONTENT_PAGE) {
 			v->data = msg->page;
 			msg->page = NULL;
-		} else {
+		} else if (body->content == HK_CONTENT_FILL) {
 			v->data = alloc_page(GFP_KERNEL);
 			if (!v->data)
 				return -ENOMEM;
@@ -385,6 +386,7 @@ int hk_mem_create(struct hk_vm *vm)
 		return -ENOMEM;
 	mem->vm = vm;
 	xa_init(&mem->pages);
+	xa_init(&mem->stale);
 	xa_init(&mem->dirs);
 	spin_lock_init(&mem->msgs_lock);
 	INIT_LIST_HEAD(&mem->msgs);
@@ -452,6 +454,7 @@ static void mem_busy_stop(struct hk_mem *mem)
 			atomic64_dec(&mem->nr_busy);
 			if (busy->charged)
 				hk_room_put(mem);
+			hk_stale_over(busy);
 			hk_busy_put(busy);
 		}
 		hlist_for_each_entry_safe(waiters, next, &b->waits, node) {
@@ -499,6 +502,7 @@ void hk_mem_destroy(struct hk_vm *vm)
 	mem_busy_stop(mem);
 	/* a recall that was just ending may have queued it again */
 	hk_spill_stop(mem);
+	hk_stale_destroy(mem);
 	mem_pages_free(mem);
 	xa_for_each(&mem->dirs, index, chunk)
 		free_page((unsigned long)chunk);
@@ -525,6 +529,7 @@ void hk_mem_stats(struct hk_vm *vm, u64 *stat)
 	present = atomic64_read(&mem->present);
 	chunks = atomic64_read(&mem->nr_chunks);
 	stat[HK_STAT_PRESENT] += present;
+	stat[HK_STAT_STALE] += atomic64_read(&mem->nr_stale);
 	stat[HK_STAT_DIRECTORY] += atomic64_read(&mem->nr_dirs);
 	/* 9 bytes an entry: a slot of an xarray node of 64, with its header */
 	stat[HK_STAT_METADATA] += sizeof(*mem) +

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Guest RAM on one node: what mem.c, visit.c, group.c, fault.c, recall.c, spill.c, evict.c,
- * walk.c and prefetch.c share; nobody else includes it
+ * stale.c, walk.c and prefetch.c share; nobody else includes it
  *
  * A gfn on this node has a state (dsm/page.h) and, where that allows access, a
  * page. Pages are in an xarray by gfn; a page's state and a few flags are in
@@ -25,6 +25,7 @@
 #include "../dsm/directory.h"
 #include "../dsm/group.h"
 #include "../dsm/page.h"
+#include "../dsm/stale.h"
 #include "vm.h"
 
 #define HK_MEM_BUCKET_BITS	10
@@ -62,8 +63,10 @@
 #define HK_PP_STATE		0xfful
 #define HK_PP_HOLD		BIT(8)	/* granted for a fault: see recall.c */
 #define HK_PP_MAPPED		BIT(9)	/* a fault has mapped it since */
-#define HK_PP_IDLE		BIT(16)	/* read copy, not used since the hand passed: evict.c */
-#define HK_PP_UNUSED		BIT(17)	/* nobody waited for it, and no fault has mapped it */
+#define HK_PP_WORTH_SHIFT	10	/* hk_stale_keep() */
+#define HK_PP_WORTH	(GENMASK(HK_STALE_BITS - 1, 0) << HK_PP_WORTH_SHIFT)
+#define HK_PP_IDLE		BIT(21)	/* read copy, not used since the hand passed: evict.c */
+#define HK_PP_UNUSED		BIT(22)	/* nobody waited for it, and no fault has mapped it */
 #define HK_PP_TIME_SHIFT	32	/* microseconds, wrapping */
 
 /* Read copies, which may be dropped for room */
@@ -118,6 +121,10 @@ struct hk_busy {
 	bool taking;
 	/** @wire: a message about it went over the network */
 	bool wire;
+	/** @worth: what is known of the page, hk_stale_keep() */
+	u16 worth;
+	/** @stale: old copy that the request has named, or NULL */
+	struct page *stale;
 	/** @tries: times that the recall found the page in use */
 	u32 tries;
 	/** @seq: counts HK_ACT_WAKE */
@@ -199,6 +206,17 @@ struct hk_mem {
 	struct inode *inode;
 	/** @pages: gfn -> struct page, present pages; written under bucket locks */
 	struct xarray pages;
+	/**
+	 * @stale: gfn -> old copy, its worth in page->private, or that worth alone. Its
+	 * own lock is enough: see stale.c
+	 */
+	struct xarray stale;
+	/** @stale_guest: what old copies have been worth; no lock, a guess */
+	struct hk_stale_guest stale_guest;
+	/** @stale_cursor: where dropping old copies goes on; no lock, a hint */
+	unsigned long stale_cursor;
+	/** @nr_stale: old copies, those of requests under way included */
+	atomic64_t nr_stale;
 	/** @dirs: gfn >> HK_DIR_CHUNK_BITS -> page of struct hk_dir, only grows */
 	struct xarray dirs;
 	/** @bucket: HK_MEM_BUCKETS of them */
@@ -302,6 +320,14 @@ struct hk_visit {
 	bool charged;
 	/** @data: page that holds the content which came with the message */
 	struct page *data;
+	/** @content: enum hk_wire_content, how that came */
+	u8 content;
+	/** @filled: what was sent went as one word */
+	bool filled;
+	/** @worth: of the old copy at hand, or of the page just taken */
+	u16 worth;
+	/** @old: entry of hk_mem.stale, taken out for a new request */
+	void *old;
 	/** @spare: page for any use: all-zero if @spare_zero */
 	struct page *spare;
 	/** @spare_zero: @spare is all zero */
@@ -374,6 +400,19 @@ void hk_recall_mapped(struct hk_visit *v);
 void hk_recall_stop(struct hk_busy *busy);
 u64 hk_hold_left_ns(struct hk_mem *mem, const struct page *page);
 
+/* stale.c */
+bool hk_stale_same(const struct page *page, u64 gfn, const struct hk_check *check);
+bool hk_stale_wanted(struct hk_visit *v);
+void hk_stale_add(struct hk_visit *v, struct page *page);
+void hk_stale_prepare(struct hk_visit *v);
+void hk_stale_asked(struct hk_visit *v);
+void hk_stale_unasked(struct hk_visit *v);
+struct page *hk_stale_take(struct hk_visit *v);
+void hk_stale_told(struct hk_visit *v, struct page *page);
+void hk_stale_over(struct hk_busy *busy);
+u64 hk_stale_drop(struct hk_mem *mem, u64 want);
+void hk_stale_destroy(struct hk_mem *mem);
+
 /* prefetch.c */
 void hk_prefetch_fault(struct hk_mem *mem, u64 gfn, bool write, bool miss);
 
@@ -400,6 +439,7 @@ void hk_spill_init(struct hk_mem *mem);
 void hk_spill_stop(struct hk_mem *mem);
 bool hk_room_get(struct hk_mem *mem);
 bool hk_room_spare(struct hk_mem *mem);
+bool hk_room_plenty(struct hk_mem *mem);
 void hk_room_put(struct hk_mem *mem);
 int hk_room_wait(struct hk_mem *mem);
 int hk_spill_recv(struct hk_mem *mem, struct hk_msg *msg, char *why);

@@ -202,7 +202,9 @@ static void link_fill_ping(struct hk_link *link, struct hk_wire_ping *ping)
 {
 	struct node_link *nl = hk_link_priv(link);
 	struct hk_node *node = nl->node;
-	long used = atomic_long_read(&node->used);
+	/* who looks for room wants to know what cannot be had for the asking */
+	long used = atomic_long_read(&node->used) -
+		    atomic_long_read(&node->stale);
 
 	ping->used = cpu_to_le64(max(used, 0L));
 	ping->budget = cpu_to_le64(READ_ONCE(node->budget));

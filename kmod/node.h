@@ -81,6 +81,8 @@ struct hk_node {
 	u64 budget;
 	/** @used: pages of guest RAM present on this node, all VMs */
 	atomic_long_t used;
+	/** @stale: of those, old copies, which go first (stale.c) */
+	atomic_long_t stale;
 	/**
 	 * @peers_lock: protects @peers and, together with @lock for writers, the
 	 * identity (@id to @budget) for readers that do not hold @lock. The

@@ -42,6 +42,7 @@ static bool prefetch_one(struct hk_mem *mem, u64 gfn, bool write,
 	v.charged = hk_room_spare(mem) && hk_room_get(mem);
 	if (!v.charged)
 		goto out;
+	hk_stale_prepare(&v);
 	hk_visit_lock(&v);
 	if (v.state == HK_PG_INVALID && !hk_vm_dead(mem->vm))
 		asked = !hk_visit_event(&v, write ? HK_EV_WRITE : HK_EV_READ,

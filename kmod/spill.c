@@ -4,8 +4,9 @@
  *
  * Room for a page is taken (hk_room_get()) before the page is asked for, so the
  * budget is never exceeded, whatever is on its way. When less than a reserve is
- * left, room is made in the background: read copies are dropped first (evict.c),
- * which costs no message; then pages owned here are offered (HK_MSG_SPILL) to the
+ * left, room is made: old copies (stale.c) go at once, before anything else. The
+ * rest is done in the background: read copies are dropped first (evict.c), which
+ * costs no message; then pages owned here are offered (HK_MSG_SPILL) to the
  * peer with the most room. An offer is a hint: the peer, if it still has room,
  * asks for the page as for any other, and the protocol moves it. It takes
  * nothing that would bring it below its own reserve, so two full nodes do not
@@ -27,6 +28,8 @@
 #define SPILL_AGAIN	(HZ / 50 ?: 1)
 /* What a node that takes pages keeps above its reserve */
 #define SPILL_MARGIN	32
+/* Old copies given up at a time */
+#define STALE_DROP	32
 
 /* Pages that are to stay free, so that faults need not wait */
 static u64 room_reserve(u64 budget)
@@ -52,6 +55,13 @@ static u64 room_used(const struct hk_node *node)
 	return max(atomic_long_read(&node->used), 0L);
 }
 
+/* What old copies have goes for the asking */
+static u64 room_needed(const struct hk_node *node)
+{
+	return max(atomic_long_read(&node->used) -
+		   atomic_long_read(&node->stale), 0L);
+}
+
 static void spill_kick(struct hk_mem *mem, unsigned long delay)
 {
 	if (!READ_ONCE(mem->dying) && !hk_vm_dead(mem->vm))
@@ -69,13 +79,15 @@ bool hk_room_get(struct hk_mem *mem)
 	struct hk_node *node = mem->vm->node;
 	long used = atomic_long_inc_return(&node->used);
 
+	if (used > (long)room_low(node))
+		used -= hk_stale_drop(mem, STALE_DROP);
 	if (used > (long)READ_ONCE(node->budget)) {
 		atomic_long_dec(&node->used);
 		spill_kick(mem, 0);
 		return false;
 	}
-	if (used > (long)room_warn(node) &&
-	    (used > (long)room_low(node) || !READ_ONCE(mem->evict_ready)) &&
+	if ((used > (long)room_low(node) ||
+	     (room_needed(node) > room_warn(node) && !READ_ONCE(mem->evict_ready))) &&
 	    !delayed_work_pending(&mem->spill_work))
 		spill_kick(mem, 0);
 	return true;
@@ -90,7 +102,19 @@ bool hk_room_spare(struct hk_mem *mem)
 {
 	struct hk_node *node = mem->vm->node;
 
-	return room_used(node) + SPILL_MARGIN <= room_low(node);
+	return room_needed(node) + SPILL_MARGIN <= room_low(node);
+}
+
+/**
+ * hk_room_plenty() - is there room for what will perhaps never be asked for?
+ * @mem: guest RAM
+ * Context: any.
+ */
+bool hk_room_plenty(struct hk_mem *mem)
+{
+	struct hk_node *node = mem->vm->node;
+
+	return room_used(node) + 2 * STALE_DROP <= room_low(node);
 }
 
 /**
@@ -267,9 +291,11 @@ static void spill_work(struct work_struct *work)
 	reserve = room_reserve(READ_ONCE(node->budget));
 	low = room_low(node);
 	used = room_used(node);
+	if (used > low)
+		used -= hk_stale_drop(mem, used - low);
 	if (used <= low) {
 		/* once until room is made, however long it stays like this */
-		if (used > room_warn(node) && !READ_ONCE(mem->evict_ready)) {
+		if (room_needed(node) > room_warn(node) && !READ_ONCE(mem->evict_ready)) {
 			WRITE_ONCE(mem->evict_ready, true);
 			hk_evict_prepare(mem, reserve / 4);
 		}
@@ -329,7 +355,7 @@ static bool offer_take(struct hk_mem *mem, u64 gfn, struct hk_page_group *group)
 	struct hk_visit v;
 
 	if (atomic_read(&mem->taking) >= HK_SPILL_TAKING_MAX ||
-	    room_used(node) + SPILL_MARGIN > room_low(node))
+	    room_needed(node) + SPILL_MARGIN > room_low(node))
 		return false;
 	hk_visit_init(&v, mem, gfn);
 	v.group = group;
@@ -339,6 +365,7 @@ static bool offer_take(struct hk_mem *mem, u64 gfn, struct hk_page_group *group)
 	if (!v.charged)
 		goto out;
 	more = true;
+	hk_stale_prepare(&v);
 	hk_visit_lock(&v);
 	if (v.state == HK_PG_INVALID && !hk_vm_dead(mem->vm)) {
 		hk_visit_event(&v, HK_EV_WRITE, NULL);
@@ -376,7 +403,7 @@ static void offer_work(struct work_struct *work)
 			return;
 		body = (const struct hk_wire_spill *)msg->body;
 		nr = le32_to_cpu(body->nr);
-		used = room_used(node) + SPILL_MARGIN + nr;
+		used = room_needed(node) + SPILL_MARGIN + nr;
 		low = room_low(node);
 		if (used > low)
 			hk_evict(mem, min_t(u64, nr, used - low), true);

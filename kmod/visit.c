@@ -65,9 +65,11 @@ static int visit_busy_add(struct hk_visit *v, u8 state)
 		busy->charged = v->charged;
 		v->charged = false;
 	}
+	v->busy = busy;
+	if (state == HK_PG_INVALID_RD || state == HK_PG_INVALID_WR)
+		hk_stale_asked(v);
 	hlist_add_head(&busy->node, &v->b->busy);
 	atomic64_inc(&mem->nr_busy);
-	v->busy = busy;
 	return 0;
 }
 
@@ -93,6 +95,7 @@ static void visit_busy_del(struct hk_visit *v)
 		busy->taking = false;
 		atomic_dec(&v->mem->taking);
 	}
+	hk_stale_over(busy);
 	hk_busy_wake(busy);
 	hk_busy_put(busy);
 }
@@ -211,8 +214,8 @@ void hk_msgs_refill(struct hk_mem *mem)
 	struct hk_msg *msg;
 
 	while (READ_ONCE(mem->nr_msgs) < HK_MEM_SPARE_MSGS) {
-		msg = hk_msg_alloc(HK_MSG_PAGE, mem->vm->id,
-				   sizeof(struct hk_wire_page_msg), GFP_KERNEL);
+		msg = hk_msg_alloc(HK_MSG_PAGE, mem->vm->id, HK_PAGE_MSG_MAX,
+				   GFP_KERNEL);
 		if (!msg)
 			return;
 		spin_lock(&mem->msgs_lock);
@@ -222,13 +225,12 @@ void hk_msgs_refill(struct hk_mem *mem)
 	}
 }
 
-/* A message with the body of HK_MSG_PAGE, or NULL. Context: any */
+/* A message with the longest body of HK_MSG_PAGE, or NULL. Context: any */
 struct hk_msg *hk_mem_msg_get(struct hk_mem *mem)
 {
 	struct hk_msg *msg;
 
-	msg = hk_msg_alloc(HK_MSG_PAGE, mem->vm->id,
-			   sizeof(struct hk_wire_page_msg), GFP_SPARE);
+	msg = hk_msg_alloc(HK_MSG_PAGE, mem->vm->id, HK_PAGE_MSG_MAX, GFP_SPARE);
 	if (msg)
 		return msg;
 	spin_lock(&mem->msgs_lock);
@@ -261,6 +263,7 @@ void hk_visit_end(struct hk_visit *v, bool here)
 		put_page(v->free);
 	if (v->charged)
 		hk_room_put(v->mem);
+	hk_stale_unasked(v);
 	v->spare = NULL;
 	v->data = NULL;
 	v->taken = NULL;
@@ -327,6 +330,7 @@ void hk_visit_detach(struct hk_visit *v)
 		hk_evict_active(v);
 		atomic64_dec(&mem->nr_shared);
 	}
+	v->worth = (page_private(page) & HK_PP_WORTH) >> HK_PP_WORTH_SHIFT;
 	xa_erase(&mem->pages, v->w.gfn);
 	atomic64_dec(&mem->present);
 	v->page = NULL;
@@ -353,6 +357,8 @@ static int visit_install(struct hk_visit *v, bool zero)
 		} else {
 			page = alloc_page(GFP_SPARE | __GFP_ZERO);
 		}
+	} else if (v->content == HK_CONTENT_SAME) {
+		page = hk_stale_take(v);
 	} else {
 		page = v->data;
 		v->data = NULL;
@@ -374,6 +380,8 @@ static int visit_install(struct hk_visit *v, bool zero)
 		return -ENOMEM;
 	}
 	v->page = page;
+	if (v->busy)
+		hk_stale_told(v, page);
 	atomic64_inc(&mem->present);
 	if (v->busy && v->busy->charged)
 		v->busy->charged = false;
@@ -399,9 +407,17 @@ static bool page_same_filled(const struct page *page, u64 *fill)
 	return true;
 }
 
-static int visit_send_content(struct hk_visit *v, struct hk_msg *msg,
-			      struct hk_wire_page_msg *body, bool give)
+static bool visit_may_check(const struct hk_visit *v, u16 to)
 {
+	return hk_node_link_features(v->mem->vm->node, to) &
+	       HK_WIRE_FEATURE_REVALIDATE;
+}
+
+static int visit_send_content(struct hk_visit *v, struct hk_msg *msg,
+			      struct hk_wire_page_msg *body,
+			      const struct hk_dmsg *m, u16 to)
+{
+	bool give = m->type == HK_DMSG_DATA_X;
 	struct page *from = give ? v->taken : v->page;
 	struct page *page;
 	u64 fill;
@@ -413,6 +429,14 @@ static int visit_send_content(struct hk_visit *v, struct hk_msg *msg,
 		hk_vm_count(v->mem->vm, FILL_SENT);
 		body->fill = cpu_to_le64(fill);
 		body->content = HK_CONTENT_FILL;
+		v->filled = true;
+		return 0;
+	}
+	/* who asks knows of it, and so does home, but the link to the one who asked is new */
+	if (m->check.salt && visit_may_check(v, to) &&
+	    hk_stale_same(from, v->w.gfn, &m->check)) {
+		hk_vm_count(v->mem->vm, SAME_SENT);
+		body->content = HK_CONTENT_SAME;
 		return 0;
 	}
 	if (give) {
@@ -441,6 +465,7 @@ static int visit_send_wire(struct hk_visit *v, const struct hk_dmsg *m, u16 to)
 {
 	struct hk_wire_page_msg *body;
 	struct hk_msg *msg;
+	u32 len;
 	int err;
 
 	if (hk_group_add(v, m, to, &err))
@@ -451,10 +476,13 @@ static int visit_send_wire(struct hk_visit *v, const struct hk_dmsg *m, u16 to)
 	if (!msg)
 		goto err_memory;
 	body = (struct hk_wire_page_msg *)msg->body;
-	hk_page_msg_put(m, body);
+	len = hk_page_msg_put(m, body);
+	/* home may know of it where an owner does not */
+	if (len > sizeof(*body) && !visit_may_check(v, to))
+		len = sizeof(*body);
+	msg->hdr.len = cpu_to_le32(len);
 	if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X)
-		err = visit_send_content(v, msg, body,
-					 m->type == HK_DMSG_DATA_X);
+		err = visit_send_content(v, msg, body, m, to);
 	if (err) {
 		hk_msg_free(msg);
 		goto err_memory;
@@ -514,7 +542,7 @@ static void visit_granted(struct hk_visit *v)
 	u64 ns;
 
 	set_page_private(v->page,
-			 (page_private(v->page) & HK_PP_STATE) |
+			 (page_private(v->page) & (HK_PP_STATE | HK_PP_WORTH)) |
 			 (busy->wanted ? HK_PP_HOLD : HK_PP_UNUSED) |
 			 (unsigned long)hk_now_us() << HK_PP_TIME_SHIFT);
 	if (!busy->wanted || !busy->wire)
@@ -568,6 +596,7 @@ static int visit_page(struct hk_visit *v, enum hk_page_event ev,
 {
 	struct hk_page_ctx none = { 0 };
 	struct hk_page_ctx *ctx = v->busy ? &v->busy->ctx : &none;
+	struct page *old = NULL;
 	struct hk_out out;
 	u8 state = v->state;
 	unsigned int i;
@@ -576,6 +605,13 @@ static int visit_page(struct hk_visit *v, enum hk_page_event ev,
 	/* tokens of the request that this may begin: see protocol.rst */
 	if (ev == HK_EV_READ || ev == HK_EV_WRITE)
 		v->w.tokens = hk_page_draw_tokens(get_random_u64());
+	if ((ev == HK_EV_DATA_S || ev == HK_EV_DATA_X) &&
+	    v->content == HK_CONTENT_SAME && !(v->busy && v->busy->stale)) {
+		hk_vm_kill(v->mem->vm, true,
+			   "node %u: page %#llx: node %u says that an old copy is still good, and was not asked",
+			   v->w.self, v->w.gfn, msg ? msg->from : v->w.self);
+		return -EPROTO;
+	}
 	out.nr = 0;
 	out.act = 0;
 	err = hk_page_step(&v->w, &state, ctx, ev, msg, &out);
@@ -598,15 +634,21 @@ static int visit_page(struct hk_visit *v, enum hk_page_event ev,
 	}
 	if (out.act & (HK_ACT_INSTALL | HK_ACT_INSTALL_ZERO)) {
 		err = visit_install(v, out.act & HK_ACT_INSTALL_ZERO);
+		/* what this node tells itself has none */
+		v->content = HK_CONTENT_NONE;
 		if (err)
 			return err;
 	}
 	/* the room of a page that went is that of the one to come, or free */
 	if (ev == HK_EV_TAKEN || ev == HK_EV_DROP) {
-		if (hk_page_stable(state))
-			hk_room_put(v->mem);
-		else
+		if (!hk_page_stable(state)) {
 			v->busy->charged = true;
+		} else if (ev == HK_EV_TAKEN && hk_stale_wanted(v)) {
+			old = v->taken;
+			get_page(old);
+		} else {
+			hk_room_put(v->mem);
+		}
 	}
 	if (ev == HK_EV_DATA_X && v->state == HK_PG_INVALID_RD)
 		hk_vm_count(v->mem->vm, READ_EXCLUSIVE);
@@ -615,6 +657,13 @@ static int visit_page(struct hk_visit *v, enum hk_page_event ev,
 		err = visit_send(v, &out.msg[i]);
 		if (err)
 			return err;
+	}
+	if (old && v->filled) {
+		/* to be had again for a word */
+		hk_room_put(v->mem);
+		put_page(old);
+	} else if (old) {
+		hk_stale_add(v, old);
 	}
 	if (out.act & HK_ACT_FREE) {
 		v->free = v->taken;

@@ -96,6 +96,7 @@ static void walk_ask(struct hk_mem *mem, u64 gfn)
 	v.charged = hk_room_get(mem);
 	if (!v.charged)
 		goto out;
+	hk_stale_prepare(&v);
 	hk_visit_lock(&v);
 	switch ((enum hk_page_state)v.state) {
 	case HK_PG_INVALID:

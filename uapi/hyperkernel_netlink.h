@@ -291,6 +291,10 @@ enum hk_vcpu_state {
  * @HK_STAT_READ_EXCLUSIVE: pages that came in with data and may be written, for a read
  * @HK_STAT_AGED: read copies unmapped to see whether they are used, before any is dropped
  * @HK_STAT_REFAULTED: of those, used again in time and so mapped again
+ * @HK_STAT_REVALIDATE_ASKED: requests that named an old copy kept here
+ * @HK_STAT_REVALIDATED: of those, the old copy was still good: nothing came with the answer
+ * @HK_STAT_SAME_SENT: pages that a requester had, and that did not travel
+ * @HK_STAT_STALE: old copies kept here now
  * @__HK_STAT_MAX: not one of them: their number with 0
  */
 enum hk_stat {
@@ -334,6 +338,10 @@ enum hk_stat {
 	HK_STAT_READ_EXCLUSIVE,
 	HK_STAT_AGED,
 	HK_STAT_REFAULTED,
+	HK_STAT_REVALIDATE_ASKED,
+	HK_STAT_REVALIDATED,
+	HK_STAT_SAME_SENT,
+	HK_STAT_STALE,
 	__HK_STAT_MAX
 };
 

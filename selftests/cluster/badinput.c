@@ -453,10 +453,12 @@ static bool peer_read(struct peer *p, void *buf, size_t len, long end)
 }
 
 /* Read messages until one of @type came, or the connection or the time ended */
+/* The last page that came behind a message */
+static uint8_t page_got[HK_WIRE_PAGE_SIZE];
+
 static bool peer_expect(struct peer *p, int type, struct msg *m)
 {
 	long end = now_ms() + WAIT_MS;
-	static uint8_t page[HK_WIRE_PAGE_SIZE];
 
 	for (;;) {
 		if (!peer_read(p, &m->h, sizeof(m->h), end) ||
@@ -464,7 +466,7 @@ static bool peer_expect(struct peer *p, int type, struct msg *m)
 		    !peer_read(p, BODY(m), m->h.len, end))
 			return false;
 		if (m->h.flags & HK_WIRE_F_PAGE &&
-		    !peer_read(p, page, sizeof(page), end))
+		    !peer_read(p, page_got, sizeof(page_got), end))
 			return false;
 		if (m->h.type == HK_MSG_BYE)
 			snprintf(p->bye, sizeof(p->bye), "%s",

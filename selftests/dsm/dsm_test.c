@@ -13,5 +13,6 @@ int main(void)
 	test_recover();
 	test_wire();
 	test_group();
+	test_stale();
 	return tap_done();
 }

@@ -16,6 +16,7 @@ void test_directory(void);
 void test_recover(void);
 void test_wire(void);
 void test_group(void);
+void test_stale(void);
 
 static inline void tap_diag(const char *fmt, ...)
 {

@@ -55,6 +55,9 @@ struct wire_case {
 	u64 fill;
 	bool page;
 	u8 reserved[3];
+	u64 salt;		/* not 0: a check comes behind the message */
+	u64 hash;
+	bool check;		/* likewise, whatever @salt is */
 	int len;		/* added to what it should be */
 	u16 peer;		/* 0: PEER */
 	const char *why;	/* NULL: taken */
@@ -65,11 +68,13 @@ struct wire_case {
 #define NO_DONE		HK_DMSG_F_NO_DONE
 #define FILL		.content = HK_CONTENT_FILL
 #define PAGE		.content = HK_CONTENT_PAGE, .page = true
+#define SAME		.content = HK_CONTENT_SAME
 #define NOT_HOME	"this node is not home"
 #define NOT_FROM_HOME	"sender is not home"
 #define REQ_OR_ACKS	"requester or acks that it must not have"
 #define TOKEN		"token that it must not have"
 #define CONTENT		"content missing, or of the wrong kind"
+#define CHECK		"check that it must not have"
 #define FLAG		"flag that it must not have"
 
 static const struct wire_case cases[] = {
@@ -98,6 +103,18 @@ static const struct wire_case cases[] = {
 	{ "ACK", T(ACK), OTHERS, .ack = 1 },
 	{ "DONE", T(DONE), OURS, .req = PEER },
 	{ "LOST", T(LOST), THEIRS, .data = 1 },
+	{ "GET_S with a check", T(GET_S), OURS, .data = 1, .salt = 1 },
+	{ "GET_S with all that it may have", T(GET_S), OURS, .data = 1, .ack = 2,
+	  .salt = ~0ull, .hash = ~0ull },
+	{ "GET_X with a check", T(GET_X), OURS, .data = 1, .ack = 2, .salt = 7,
+	  .hash = 1ull << 63 },
+	{ "FWD_S with a check", T(FWD_S), THEIRS, .req = THIRD, .data = 1,
+	  .salt = 1ull << 63, .hash = 5 },
+	{ "FWD_X with a check", T(FWD_X), THEIRS, .req = LAST, .data = 1,
+	  .acks = N(THIRD), .salt = 1, .hash = 2 },
+	{ "DATA_S, nothing new", T(DATA_S), OURS, .data = 1, SAME },
+	{ "DATA_X, nothing new", T(DATA_X), THEIRS, .data = 1, SAME,
+	  .acks = N(LAST) },
 
 	/* the message itself */
 	{ "shorter", T(GET_S), OURS, .len = -1, .why = "wrong length" },
@@ -163,8 +180,35 @@ static const struct wire_case cases[] = {
 	  .why = CONTENT },
 	{ "DATA_S, page and word", T(DATA_S), OURS, PAGE, .fill = 9,
 	  .why = CONTENT },
-	{ "DATA_X, content of an unknown kind", T(DATA_X), OURS, .content = 3,
+	{ "DATA_X, content of an unknown kind", T(DATA_X), OURS, .content = 4,
 	  .page = true, .why = CONTENT },
+	{ "DATA_S, nothing new, and a page", T(DATA_S), OURS, SAME, .page = true,
+	  .why = CONTENT },
+	{ "DATA_X, nothing new, and a word", T(DATA_X), OURS, SAME, .fill = 1,
+	  .why = CONTENT },
+	{ "GET_S, nothing new", T(GET_S), OURS, SAME, .why = CONTENT },
+	{ "GRANT_X, nothing new", T(GRANT_X), THEIRS, SAME, .why = CONTENT },
+
+	/* checks */
+	{ "GET_S with a check without a salt", T(GET_S), OURS, .check = true,
+	  .hash = 1, .why = "check without a salt" },
+	{ "FWD_X with a check of zeros", T(FWD_X), THEIRS, .req = THIRD,
+	  .check = true, .why = "check without a salt" },
+	{ "GET_X HAVE with a check", T(GET_X), OURS, .flags = HAVE, .salt = 1,
+	  .why = CHECK },
+	{ "INV with a check", T(INV), THEIRS, .req = THIRD, .salt = 1,
+	  .why = CHECK },
+	{ "DATA_S with a check", T(DATA_S), OURS, PAGE, .salt = 1, .why = CHECK },
+	{ "DATA_X with a check", T(DATA_X), OURS, SAME, .salt = 1, .why = CHECK },
+	{ "GRANT_X with a check", T(GRANT_X), THEIRS, .salt = 1, .why = CHECK },
+	{ "ACK with a check", T(ACK), OURS, .salt = 1, .why = CHECK },
+	{ "DONE with a check", T(DONE), OURS, .req = PEER, .salt = 1,
+	  .why = CHECK },
+	{ "LOST with a check", T(LOST), THEIRS, .salt = 1, .why = CHECK },
+	{ "a check that is cut off", T(GET_S), OURS, .salt = 1, .len = -1,
+	  .why = "wrong length" },
+	{ "a check and more", T(GET_S), OURS, .salt = 1, .len = 8,
+	  .why = "wrong length" },
 
 	/* home */
 	{ "GET_S of the sender's page", T(GET_S), THEIRS, .why = NOT_HOME },
@@ -267,29 +311,42 @@ static bool same(const struct wire_case *c, const struct hk_dmsg *m)
 	return m->gfn == c->gfn && m->to == N(SELF) && m->acks == c->acks &&
 	       m->tokens.data == c->data && m->tokens.ack == c->ack &&
 	       m->from == (c->peer ?: PEER) && m->req == c->req &&
-	       m->type == c->type && m->flags == c->flags;
+	       m->type == c->type && m->flags == c->flags &&
+	       m->check.salt == c->salt &&
+	       m->check.hash == (c->salt || c->check ? c->hash : 0);
 }
 
 static void test_case(const struct wire_case *c)
 {
-	const struct hk_wire_page_msg body = {
-		.gfn = htole64(c->gfn),
-		.fill = htole64(c->fill),
-		.acks = htole64(c->acks),
-		.data_token = htole32(c->data),
-		.ack_token = htole32(c->ack),
-		.req = htole16(c->req),
-		.dtype = c->type,
-		.dflags = c->flags,
-		.content = c->content,
-		.reserved = { c->reserved[0], c->reserved[1], c->reserved[2] },
+	const bool check = c->salt || c->check;
+	const struct {
+		struct hk_wire_page_msg msg;
+		struct hk_wire_page_check check;
+		u64 behind;
+	} body = {
+		.msg.gfn = htole64(c->gfn),
+		.msg.fill = htole64(c->fill),
+		.msg.acks = htole64(c->acks),
+		.msg.data_token = htole32(c->data),
+		.msg.ack_token = htole32(c->ack),
+		.msg.req = htole16(c->req),
+		.msg.dtype = c->type,
+		.msg.dflags = c->flags,
+		.msg.content = c->content,
+		.msg.reserved = { c->reserved[0], c->reserved[1], c->reserved[2] },
+		.check.salt = htole64(c->salt),
+		.check.hash = htole64(c->hash),
 	};
 	struct hk_dmsg m;
 	const char *why;
 
 	memset(&m, 0xff, sizeof(m));
-	why = hk_page_msg_check(&facts, c->peer ?: PEER, &body,
-				sizeof(body) + c->len, c->page, &m);
+	why = hk_page_msg_check(&facts, c->peer ?: PEER, &body.msg,
+				(check ? HK_PAGE_MSG_MAX : sizeof(body.msg)) + c->len,
+				c->page, &m);
+	/* of what is too long or too short, nobody looks at the check */
+	if (check && c->len)
+		m.check = (struct hk_check){ c->salt, c->hash };
 	tap_ok(!strcmp(why ?: "", c->why ?: "") && same(c, &m), "%s: %s",
 	       c->name, c->why ?: "taken");
 	if (strcmp(why ?: "", c->why ?: ""))
@@ -323,6 +380,32 @@ static void test_homes(void)
 	tap_ok(ok, "homes: 63 nodes, first and last page of each");
 }
 
+/* What is written is read again, and checks go where they may */
+static void test_put(void)
+{
+	struct {
+		struct hk_wire_page_msg msg;
+		struct hk_wire_page_check check;
+	} body;
+	struct hk_dmsg m = {
+		.gfn = OURS, .from = PEER, .tokens = { 1, 2 }, .check = { 3, 4 },
+		.type = HK_DMSG_GET_X,
+	}, got;
+	u32 len = hk_page_msg_put(&m, &body.msg);
+
+	tap_ok(len == HK_PAGE_MSG_MAX &&
+	       !hk_page_msg_check(&facts, PEER, &body.msg, len, false, &got) &&
+	       got.check.salt == 3 && got.check.hash == 4,
+	       "put: GET_X with a check");
+	m.check.salt = 0;
+	tap_ok(hk_page_msg_put(&m, &body.msg) == sizeof(body.msg),
+	       "put: GET_X without");
+	m.type = HK_DMSG_DATA_X;
+	m.check.salt = 3;
+	tap_ok(hk_page_msg_put(&m, &body.msg) == sizeof(body.msg),
+	       "put: DATA_X keeps its check to itself");
+}
+
 void test_wire(void)
 {
 	size_t i;
@@ -330,4 +413,5 @@ void test_wire(void)
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
 		test_case(&cases[i]);
 	test_homes();
+	test_put();
 }

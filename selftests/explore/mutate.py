@@ -165,7 +165,7 @@ MUTATIONS = [
     ("DATA_X goes to home", "explore", "page.c",
      "page_send_data(w, out, HK_DMSG_DATA_X, ctx->recall_req", "page_send_data(w, out, HK_DMSG_DATA_X, w->home"),
     ("INV answered with data", "explore", "page.c",
-     "page_send_ack(w, out, ctx->recall_req, ctx->recall_token)", "page_send_data(w, out, HK_DMSG_DATA_S, ctx->recall_req, 0, ctx->recall_token)"),
+     "page_send_ack(w, out, ctx->recall_req, ctx->recall_token)", "page_send_data(w, out, HK_DMSG_DATA_S, ctx->recall_req, 0, ctx->recall_token, &ctx->recall_check)"),
     ("request without a token for data", "explore", "page.c",
      "	m->tokens.data = w->tokens.data;\n", ""),
     ("request without a token for ACKs", "explore", "page.c",

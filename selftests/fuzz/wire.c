@@ -109,6 +109,10 @@ static void use_page(const struct hk_msg *msg)
 	if (hk_page_msg_check(&facts, PEER, (const void *)msg->body,
 			      le32_to_cpu(msg->hdr.len), msg->page, &m))
 		return;
+	must(!m.check.salt || ((m.type == HK_DMSG_GET_S || m.type == HK_DMSG_GET_X ||
+				m.type == HK_DMSG_FWD_S || m.type == HK_DMSG_FWD_X) &&
+			       !m.flags), "a check that nobody takes");
+	must(m.check.salt || !m.check.hash, "a hash without a salt");
 	must(!msg->page || m.type == HK_DMSG_DATA_S || m.type == HK_DMSG_DATA_X,
 	     "a page that nobody takes");
 	use_dmsg(&m);

@@ -51,12 +51,16 @@ result $? "senders and numbers are those of the headers"
 
 # gfn: of each page message, and of each entry of SPILL and of groups
 gfns=$(shark -T fields -e hk.gfn hk.gfn | tr ',' '\n' | sed 's/^0x0*//' | tr '\n' ' ')
-[ "$gfns" = "1231 1232 1233 1234 1235 1236 1237 1238 1239 123a 123b 7 8 2000 2001 201f 3000 3001 301f  " ]
+[ "$gfns" = "1231 1232 1233 1234 1235 1236 1237 1238 1239 123a 123b 7 8 2000 2001 201f 3000 3001 301f 4000  " ]
 result $? "page numbers"
 
 [ "$(shark -Y 'hk.acks == 0x8000000000000006 && hk.data_token == 0xd0001234 &&
 	hk.ack_token == 0xa0001234 && hk.dtype == 4' -T fields -e hk.gfn | wc -l)" = 1 ]
 result $? "nodes whose ACKs are to come, and tokens"
+
+[ "$(shark -Y 'hk.gfn == 0x4000' -T fields -e hk.salt -e hk.hash | tr '\t' ' ')" = \
+	"0x5a17000000000001 0xfedcba9876543210" ]
+result $? "what an old copy is"
 
 tokens=$(shark -Y 'hk.gfn == 0x2000' -T fields -e hk.data_token -e hk.ack_token |
 	tr '\t' , | tr , '\n' | grep e0000 | tr '\n' ' ')

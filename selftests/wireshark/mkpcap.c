@@ -179,6 +179,24 @@ static void page_msg(int from, uint8_t dtype, uint64_t gfn, uint16_t req)
 	msg(from, HK_MSG_PAGE, &m, sizeof(m), page, summary);
 }
 
+/* A request that names an old copy */
+static void check_msg(int from, uint64_t gfn)
+{
+	struct {
+		struct hk_wire_page_msg m;
+		struct hk_wire_page_check check;
+	} get = {
+		.m.gfn = htole64(gfn), .m.data_token = htole32(1),
+		.m.ack_token = htole32(2), .m.dtype = HK_DMSG_GET_X,
+		.check.salt = htole64(0x5a17000000000001ull),
+		.check.hash = htole64(0xfedcba9876543210ull),
+	};
+	char summary[80];
+
+	snprintf(summary, sizeof(summary), "GET_X gfn %llx", (unsigned long long)gfn);
+	msg(from, HK_MSG_PAGE, &get, sizeof(get), false, summary);
+}
+
 /* Three pages: the first, the one behind it, and the last that there can be */
 static void group_msg(int from, uint8_t dtype, uint64_t gfn, uint16_t req)
 {
@@ -255,6 +273,7 @@ static void talk(void)
 	msg(1, HK_MSG_SPILL, &spill, sizeof(spill), false, "spill");
 	group_msg(1, HK_DMSG_GET_X, 0x2000, 0);
 	group_msg(1, HK_DMSG_FWD_S, 0x3000, 2);
+	check_msg(1, 0x4000);
 	flush_side(1);
 	page_msg(0, HK_DMSG_DATA_X, 0, 0);
 	plain_msg(0, HK_MSG_VM_CONFIG, sizeof(struct hk_wire_config));

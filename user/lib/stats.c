@@ -46,6 +46,10 @@ static const char *const names[HK_STAT_MAX + 1] = {
 	[HK_STAT_READ_EXCLUSIVE]	= "read-exclusive",
 	[HK_STAT_AGED]			= "aged",
 	[HK_STAT_REFAULTED]		= "refaulted",
+	[HK_STAT_REVALIDATE_ASKED]	= "revalidate-asked",
+	[HK_STAT_REVALIDATED]		= "revalidated",
+	[HK_STAT_SAME_SENT]		= "same-sent",
+	[HK_STAT_STALE]			= "stale",
 };
 
 const char *hk_stat_name(unsigned int stat)

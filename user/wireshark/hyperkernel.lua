@@ -27,7 +27,7 @@ local dtypes = {
 	[6] = "DATA_S", [7] = "DATA_X", [8] = "GRANT_X", [9] = "ACK", [10] = "DONE",
 	[11] = "LOST",
 }
-local contents = { [0] = "none", [1] = "page", [2] = "fill" }
+local contents = { [0] = "none", [1] = "page", [2] = "fill", [3] = "same" }
 local modes = {
 	[0] = "fixed", [1] = "lowest-priority", [2] = "smi", [4] = "nmi",
 	[5] = "init", [6] = "startup", [7] = "extint", [8] = "accepted",
@@ -68,6 +68,8 @@ field("reply_len", ProtoField.uint32, "Reply length")
 field("reply_page", ProtoField.uint32, "Reply carries a page")
 field("gfn", ProtoField.uint64, "gfn", base.HEX)
 field("fill", ProtoField.uint64, "Fill", base.HEX)
+field("salt", ProtoField.uint64, "Salt of an old copy's hash", base.HEX)
+field("hash", ProtoField.uint64, "Hash of an old copy", base.HEX)
 field("req", ProtoField.uint16, "Requester")
 field("acks", ProtoField.uint64, "Nodes whose ACKs are to come", base.HEX)
 field("data_token", ProtoField.uint32, "Token for data", base.HEX)
@@ -194,6 +196,11 @@ local function body_dissect(body, type, tree)
 			return
 		end
 		tree:add_le(f[name], body(off, len))
+	end
+	-- what the requester's old copy is, where the message is so long
+	if type == 16 and body:len() >= 56 then
+		tree:add_le(f.salt, body(40, 8))
+		tree:add_le(f.hash, body(48, 8))
 	end
 	if type == 18 then
 		group_dissect(body, tree)

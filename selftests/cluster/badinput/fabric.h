@@ -721,6 +721,7 @@ static void try_silence(unsigned int dead_ms)
 }
 
 #include "group.h"
+#include "stale.h"
 
 static void fabric_tests(void)
 {
@@ -732,6 +733,7 @@ static void fabric_tests(void)
 	try_messages(page_cases, ARRAY_SIZE(page_cases));
 	group("messages about pages");
 	group_tests();
+	stale_tests();
 	try_messages(vcpu_cases, ARRAY_SIZE(vcpu_cases));
 	group("messages about vCPUs");
 	try_ends();
