@@ -92,15 +92,33 @@ static void put(const struct sim_msg *msg, u32 bytes, u64 depart, bool queued)
 	queue_add(arrives, EVENT_ARRIVE, msg->to, nr);
 }
 
-/* A property of the content, hence of page and version */
-static bool is_filled(u32 page, u32 version)
+/* A property of the content */
+bool net_is_filled(u32 page)
 {
-	u64 h = ((u64)page << 32 | version) * 0x9e3779b97f4a7c15ull;
+	u64 h = ((u64)page << 32 | sim.content[page]) * 0x9e3779b97f4a7c15ull;
 
 	return (h >> 40) % 100 < cfg.fill_pct;
 }
 
-static u32 size_of(const struct hk_dmsg *m, u32 version)
+/* How a page travels. Only the last content does, as only an owner sends it */
+static enum hk_wire_content content_of(const struct hk_dmsg *m)
+{
+	if (m->type != HK_DMSG_DATA_S && m->type != HK_DMSG_DATA_X)
+		return HK_CONTENT_NONE;
+	if (cfg.same_filled && net_is_filled(m->gfn)) {
+		sim.count[CNT_FILL]++;
+		return HK_CONTENT_FILL;
+	}
+	if (!m->check.salt)
+		return HK_CONTENT_PAGE;
+	sim.depart += cfg.hash_ns;
+	if (m->check.hash != sim.content[m->gfn])
+		return HK_CONTENT_PAGE;
+	sim.count[CNT_SAME]++;
+	return HK_CONTENT_SAME;
+}
+
+static u32 size_of(const struct hk_dmsg *m, u8 content)
 {
 	u32 size = SMALL;
 
@@ -108,10 +126,10 @@ static u32 size_of(const struct hk_dmsg *m, u32 version)
 	if (hk_nodes_any(m->acks))
 		size += cfg.nodes / 64 * sizeof(u64);
 	if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X) {
-		if (cfg.same_filled && is_filled(m->gfn, version))
-			sim.count[CNT_FILL]++;
-		else
+		if (content == HK_CONTENT_PAGE)
 			size += HK_WIRE_PAGE_SIZE;
+	} else if (m->check.salt) {
+		size += sizeof(struct hk_wire_page_check);
 	} else if (m->type == HK_DMSG_GRANT_X && !(m->flags & HK_DMSG_F_HAVE)) {
 		sim.count[CNT_ZERO]++;
 		if (!cfg.zero)
@@ -120,12 +138,13 @@ static u32 size_of(const struct hk_dmsg *m, u32 version)
 	return size;
 }
 
-static void send_at(const struct hk_dmsg *m, u16 to, u32 version, u64 depart,
-		    bool queued)
+static void send_at(const struct hk_dmsg *m, u16 to, u32 version, u8 content,
+		    u64 depart, bool queued)
 {
 	struct sim_msg msg = {
 		.acks = m->acks,
 		.tokens = m->tokens,
+		.check = m->check,
 		.page = m->gfn,
 		.version = version,
 		.from = m->from,
@@ -133,10 +152,11 @@ static void send_at(const struct hk_dmsg *m, u16 to, u32 version, u64 depart,
 		.req = m->req,
 		.type = m->type,
 		.flags = m->flags,
+		.content = content,
 	};
 
 	sim.msgs[m->type]++;
-	put(&msg, size_of(m, version), depart, queued);
+	put(&msg, size_of(m, content), depart, queued);
 }
 
 /* Nothing is wrong with what these nodes say */
@@ -159,7 +179,7 @@ static void group_flush(void)
 
 	for (i = 0; hk_page_group_take(&group, group_from, &m); i++) {
 		if (n == 1)
-			send_at(&m, to, 0, sim.depart, true);
+			send_at(&m, to, 0, HK_CONTENT_NONE, sim.depart, true);
 		msg[i] = (struct sim_msg){
 			.tokens = m.tokens,
 			.page = m.gfn,
@@ -202,6 +222,8 @@ void net_group_end(void)
 
 void net_send(const struct hk_dmsg *m, u16 to, u32 version)
 {
+	u8 content;
+
 	if (grouping) {
 		if (group.nr && group_from != m->from)
 			group_flush();
@@ -213,7 +235,8 @@ void net_send(const struct hk_dmsg *m, u16 to, u32 version)
 		if (hk_page_group_add(&group, m, to))
 			return;
 	}
-	send_at(m, to, version, sim.depart, true);
+	content = content_of(m);
+	send_at(m, to, version, content, sim.depart, true);
 }
 
 void net_spill(u16 from, u16 to, u32 page)
@@ -260,7 +283,7 @@ void net_serial_next(struct sim_busy *busy)
 	struct sim_serial *s = busy->serial;
 
 	if (s->next < s->nr) {
-		send_at(&s->m, s->to[s->next++], 0,
+		send_at(&s->m, s->to[s->next++], 0, HK_CONTENT_NONE,
 			sim.depart + cfg.latency_ns + cfg.cpu_ns, false);
 		return;
 	}
@@ -292,10 +315,17 @@ static void work_on(u32 nr)
 		m.req = msg.req;
 		m.acks = msg.acks;
 		m.tokens = msg.tokens;
+		m.check = msg.check;
+		/* with the check that was asked for, what was answered */
+		if (msg.content)
+			m.check.hash = msg.content;
 		m.type = msg.type;
 		m.flags = msg.flags;
 		nr = msg.more;
 		node_msg(msg.to, &m, msg.version);
+		/* hashes take their time */
+		if (sim.depart > n->busy_until)
+			n->busy_until = sim.depart;
 		if (!nr)
 			break;
 		msg = pool[nr];

@@ -4,6 +4,7 @@
  * budget. Follows kmod/visit.c, fault.c, recall.c, prefetch.c, spill.c and evict.c.
  */
 #include "sim.h"
+#include "../../fabric/msg.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -345,6 +346,31 @@ static enum fault_kind kind_of(u8 state, enum hk_page_event ev)
 	return state == HK_PG_INVALID ? FAULT_WRITE : FAULT_UPGRADE;
 }
 
+/*
+ * Old copies, as kmod/stale.c has them
+ */
+static void stale_keep(u16 node, u32 page)
+{
+	struct sim_stale *s;
+
+	if (!cfg.revalidate)
+		return;
+	s = stale_of(node, page);
+	s->content = sim.content[page];
+	s->kept = cfg.revalidate > 1 ||
+		  hk_stale_keep(&sim.node[node].stale_guest, &s->worth);
+	if (cfg.same_filled && net_is_filled(page))
+		s->kept = 0;
+}
+
+static void stale_told(u16 node, u32 page, const struct hk_dmsg *m)
+{
+	if (m->check.hash == HK_CONTENT_FILL)
+		return;
+	hk_stale_learn(&sim.node[node].stale_guest, &stale_of(node, page)->worth,
+		       m->check.hash == HK_CONTENT_SAME);
+}
+
 static void page_step(u16 node, u32 page, enum hk_page_event ev,
 		      const struct hk_dmsg *m, u32 version)
 {
@@ -364,6 +390,10 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 	w.tokens.ack = ~token;
 	/* what is only guessed to be wanted is not to be taken from anybody */
 	w.read_x = cfg.migratory && !guessing;
+	if (cfg.revalidate && stale_of(node, page)->kept) {
+		w.check.salt = token;
+		w.check.hash = stale_of(node, page)->content;
+	}
 	out.nr = 0;
 	out.act = 0;
 	err = hk_page_step(&w, &state, busy ? &busy->ctx : &none, ev, m, &out);
@@ -382,6 +412,8 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 	if (out.act & (HK_ACT_INSTALL | HK_ACT_INSTALL_ZERO)) {
 		c->version = out.act & HK_ACT_INSTALL ? version : 0;
 		present_add(n, c, page);
+		if (busy->asked && out.act & HK_ACT_INSTALL)
+			stale_told(node, page, m);
 	}
 	if ((ev == HK_EV_READ || ev == HK_EV_WRITE) && out.nr) {
 		busy->request = 1;
@@ -389,6 +421,12 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 		busy->started = sim.now;
 		if (c->state == HK_PG_INVALID)
 			n->coming++;
+		if (out.msg[0].check.salt) {
+			stale_of(node, page)->kept = 0;
+			busy->asked = 1;
+			sim.count[CNT_ASKED]++;
+			sim.depart += cfg.hash_ns;
+		}
 	}
 	if (ev == HK_EV_DATA_X && c->state == HK_PG_INVALID_RD)
 		sim.count[CNT_READ_X]++;
@@ -398,6 +436,8 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 		net_serial_next(busy);
 	if (ev == HK_EV_TAKEN) {
 		present_del(node, c);
+		if (hk_page_stable(state))
+			stale_keep(node, page);
 		/* the room of what went is that of what will come */
 		if (!hk_page_stable(state))
 			n->coming++;
@@ -769,8 +809,11 @@ static void access_now(struct sim_thread *t)
 		sim_fail("node %u %s page %u, version %u, where %u is the last",
 			 t->node, t->write ? "writes" : "reads", t->page,
 			 c->version, sim.version[t->page]);
-	if (t->write)
+	if (t->write) {
 		c->version = ++sim.version[t->page];
+		if (!cfg.silent_pct || sim_below(100) >= cfg.silent_pct)
+			sim.content[t->page] = c->version;
+	}
 	if (sim.use)
 		use_of(c)->stamp = stamp_now();
 	c->unused = 0;

@@ -30,6 +30,7 @@ struct sim_cfg cfg = {
 	.gbit = 25,
 	.cpu_ns = 500,
 	.take_ns = 1000,
+	.hash_ns = 2000,
 	.hold_ns = 20000,
 	.zero = true,
 	.same_filled = true,
@@ -121,6 +122,10 @@ static void world_init(void)
 	sim.dir = sim_alloc(sim.pages, sizeof(*sim.dir));
 	sim.dir_wait = sim_alloc(sim.pages, sizeof(*sim.dir_wait));
 	sim.version = sim_alloc(sim.pages, sizeof(*sim.version));
+	sim.content = sim_alloc(sim.pages, sizeof(*sim.content));
+	if (cfg.revalidate)
+		sim.stale = sim_alloc((size_t)cfg.nodes * sim.pages,
+				      sizeof(*sim.stale));
 	sim.thread = sim_alloc(sim.threads + 1, sizeof(*sim.thread));
 	net_init();
 	node_init();
@@ -176,9 +181,11 @@ static void usage(FILE *f)
 "  --faults N           stop after so many faults that had to wait\n"
 "  --accesses N         stop after so many accesses\n"
 "  --seed N  --think NS (mean)  --write PERCENT\n"
+"  --silent PERCENT     how many writes change nothing\n"
 "links: --latency NS (one way)  --jitter NS (0 to that)  --gbit N (0: no limit)\n"
 "       --cpu NS (work on a message)  --take NS (unmap a page)\n"
 "       --minor NS (fault of a page that is here)\n"
+"       --hash NS (of a page)\n"
 "levers:\n"
 "  --no-zero            first touch carries a page of zeros\n"
 "  --no-same-filled     pages whose words are alike travel in full\n"
@@ -194,6 +201,7 @@ static void usage(FILE *f)
 "  --budget N           pages per node; what goes for room is the next by number\n"
 "  --lru                ... or the oldest  --clock  ... or, of copies, as the module\n"
 "  --idle PERCENT       copies that --clock keeps unmapped\n"
+ "  --revalidate N       old copies are asked about: 0 never, 1 where it pays, 2 always\n"
 "  --home-hash          homes dealt out one by one, not in ranges\n"
 "workloads:\n", HK_MAX_NODES - 1);
 	workload_list();
@@ -206,7 +214,7 @@ enum {
 	OPT_NO_SAME_FILLED, OPT_FILL, OPT_NO_FRESH, OPT_NO_UPGRADE, OPT_SERIAL, OPT_NO_MIGRATORY,
 	OPT_HOLD, OPT_HOLD_BOUNCED, OPT_PREFETCH, OPT_NO_GROUP, OPT_BUDGET, OPT_LRU,
 	OPT_CLOCK, OPT_IDLE, OPT_MINOR,
-	OPT_HOME_HASH,
+	OPT_HOME_HASH, OPT_SILENT, OPT_HASH, OPT_REVALIDATE,
 };
 
 static const struct option options[] = {
@@ -243,6 +251,9 @@ static const struct option options[] = {
 	{ "idle", required_argument, NULL, OPT_IDLE },
 	{ "minor", required_argument, NULL, OPT_MINOR },
 	{ "home-hash", no_argument, NULL, OPT_HOME_HASH },
+	{ "silent", required_argument, NULL, OPT_SILENT },
+	{ "hash", required_argument, NULL, OPT_HASH },
+	{ "revalidate", required_argument, NULL, OPT_REVALIDATE },
 	{ }
 };
 
@@ -294,6 +305,9 @@ static void set(int opt)
 	case OPT_IDLE:		cfg.idle_pct = number(100); break;
 	case OPT_MINOR:		cfg.minor_ns = number(1000000000); break;
 	case OPT_HOME_HASH:	cfg.home_hash = true; break;
+	case OPT_SILENT:	cfg.silent_pct = number(100); break;
+	case OPT_HASH:		cfg.hash_ns = number(1000000000); break;
+	case OPT_REVALIDATE:	cfg.revalidate = number(2); break;
 	}
 }
 
@@ -336,6 +350,8 @@ int main(int argc, char **argv)
 		too_little("--no-fresh gives homes their pages whatever the budget");
 	if (cfg.budget && (u64)cfg.budget * 7 / 8 < cfg.pages + 4)
 		too_little("budgets must hold all pages, and an eighth more");
+	if (cfg.budget && cfg.revalidate)
+		too_little("room for old copies is not modelled: no --budget with --revalidate");
 	random_state[0] = cfg.seed * 0x9e3779b97f4a7c15ull + 1;
 	random_state[1] = ~cfg.seed;
 	for (opt = 0; opt < 16; opt++)

@@ -11,6 +11,7 @@
 
 #include "../../dsm/directory.h"
 #include "../../dsm/page.h"
+#include "../../dsm/stale.h"
 
 /* More than any fault should take; a longer one ends the run as a failure */
 #define SIM_FAULT_MAX_NS	60000000000ull
@@ -27,12 +28,14 @@ struct sim_cfg {
 	u64 seed;
 	u64 think_ns;
 	unsigned int write_pct;
+	unsigned int silent_pct;	/* writes that change nothing */
 	/* links and hosts */
 	u64 latency_ns;
 	u64 jitter_ns;
 	double gbit;
 	u64 cpu_ns;
 	u64 take_ns;
+	u64 hash_ns;
 	/* levers */
 	u64 hold_ns;
 	bool hold_bounced;
@@ -43,6 +46,7 @@ struct sim_cfg {
 	bool upgrade;
 	bool parallel;
 	bool migratory;
+	unsigned int revalidate;	/* as the module's parameter */
 	bool home_hash;
 	unsigned int prefetch;
 	bool group;
@@ -88,6 +92,18 @@ struct sim_use {
 };
 
 /**
+ * struct sim_stale - an old copy of a page on a node, where they are kept
+ * @content: as in sim.content, when it was taken away
+ * @worth: dsm/stale.h
+ * @kept: there is one
+ */
+struct sim_stale {
+	u32 content;
+	u16 worth;
+	u16 kept;
+};
+
+/**
  * struct sim_busy - a page that is not stable on a node
  * @ctx: the engine's
  * @started: time of the request
@@ -101,6 +117,7 @@ struct sim_use {
  * @invs: copies recalled for it
  * @kind: enum fault_kind of the request
  * @request: a request is under way
+ * @asked: the request has named an old copy
  * @recall: enum hk_page_event to report when the page is taken
  * @next: free list
  */
@@ -117,6 +134,7 @@ struct sim_busy {
 	u32 invs;
 	u8 kind;
 	u8 request;
+	u8 asked;
 	u8 recall;
 	u16 next;
 };
@@ -132,10 +150,12 @@ enum fault_kind {
  * struct sim_msg - a message on its way
  * @next: message behind it in the receiver's queue, or free list
  * @more: next one of its group, 0: none
+ * @content: enum hk_wire_content
  */
 struct sim_msg {
 	hk_nodes acks;
 	struct hk_tokens tokens;
+	struct hk_check check;
 	u32 next;
 	u32 more;
 	u32 page;
@@ -147,6 +167,7 @@ struct sim_msg {
 	u8 flags;
 	/* SPILL is not the engine's: the module's hint, a page to take over */
 	u8 spill;
+	u8 content;
 };
 
 struct sim_run {
@@ -171,6 +192,7 @@ struct sim_node {
 	u32 offer_turn;
 	struct sim_run run[SIM_RUNS];
 	u32 run_turn;
+	struct hk_stale_guest stale_guest;
 	/* figures */
 	u64 tx_msgs, rx_msgs, tx_bytes, rx_bytes;
 	u64 accesses, faults, fault_ns;
@@ -221,6 +243,8 @@ enum sim_count {
 	CNT_READ_X,
 	CNT_AGED,
 	CNT_REFAULT,
+	CNT_ASKED,
+	CNT_SAME,
 	CNT_NR
 };
 
@@ -235,7 +259,9 @@ struct sim {
 	u32 *dir_wait;		/* index into wait, 0: none */
 	struct hk_dir_wait *wait;
 	u32 wait_nr, wait_max, wait_free;
+	struct sim_stale *stale;	/* likewise */
 	u32 *version;		/* stores to each page */
+	u32 *content;		/* the last of them that changed it */
 	struct sim_thread *thread;	/* from 1 */
 	u32 threads;
 	u64 faults, accesses;
@@ -267,6 +293,11 @@ static inline struct sim_copy *copy_of(u16 node, u32 page)
 static inline struct sim_use *use_of(const struct sim_copy *c)
 {
 	return &sim.use[c - sim.copy];
+}
+
+static inline struct sim_stale *stale_of(u16 node, u32 page)
+{
+	return &sim.stale[(u64)(node - 1) * sim.pages + page];
 }
 
 static inline u16 home_of(u32 page)
@@ -301,6 +332,7 @@ bool queue_next(enum sim_event *type, u16 *node, u32 *arg);
 
 /* net.c */
 void net_init(void);
+bool net_is_filled(u32 page);
 void net_send(const struct hk_dmsg *m, u16 to, u32 version);
 void net_group(void);
 void net_group_end(void);
