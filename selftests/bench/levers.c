@@ -7,6 +7,10 @@
  *		are all alike or not; the second one reads them, in order, and that is
  *		timed; a line "scan NS" a round.
  *
+ *	levers again ROUNDS PAGES same|changed DEVICE DEVICE
+ *		The first node writes all pages, the words they have or other ones; the second
+ *		one reads them, in no order, and that is timed; a line "again NS" a round.
+ *
  *	levers share ROUNDS MS DEVICE DEVICE
  *		Each node adds to a word of its own in the same page, without pause, for so
  *		long; a line "share ADDITIONS" a round, of both together.
@@ -81,6 +85,47 @@ static int scan(unsigned int rounds, unsigned long pages, bool same,
 	return 0;
 }
 
+/* The pages are far enough apart not to look like a run */
+static unsigned long pass_page(unsigned long i, unsigned long pages)
+{
+	return i * 37 % pages;
+}
+
+static int again(unsigned int rounds, unsigned long pages, bool changed,
+		 volatile uint64_t *from, volatile uint64_t *to)
+{
+	unsigned int round, i;
+	uint64_t t, wrong;
+	unsigned long k, p;
+
+	/* the first round is to have something that is written again */
+	for (round = 0; round <= rounds; round++) {
+		unsigned int seed = changed ? round : 0;
+
+		for (p = 0; p < pages; p++)
+			for (i = 0; i < WORDS; i++)
+				from[p * WORDS + i] = content(seed, p, i, false);
+		wrong = 0;
+		t = now_ns();
+		for (k = 0; k < pages; k++) {
+			p = pass_page(k, pages);
+			wrong += to[p * WORDS + 7] != content(seed, p, 7, false);
+		}
+		t = now_ns() - t;
+		for (p = 0; p < pages; p++)
+			for (i = 0; i < WORDS; i++)
+				wrong += to[p * WORDS + i] != content(seed, p, i, false);
+		if (wrong) {
+			fprintf(stderr, "levers: %llu words are wrong\n",
+				(unsigned long long)wrong);
+			return 1;
+		}
+		if (round)
+			printf("again %llu\n", (unsigned long long)t);
+	}
+	return 0;
+}
+
 static void *add(void *arg)
 {
 	volatile uint64_t *word = arg;
@@ -126,12 +171,6 @@ static void visit(volatile uint64_t *word, uint64_t want)
 	}
 	asm volatile("" : "+r" (x) : : "memory");
 	*word = x + 1;
-}
-
-/* The pages are far enough apart not to look like a run */
-static unsigned long pass_page(unsigned long i, unsigned long pages)
-{
-	return i * 37 % pages;
 }
 
 static int pass(unsigned int rounds, unsigned long pages, volatile uint64_t *a,
@@ -212,6 +251,12 @@ int main(int argc, char **argv)
 		return scan((unsigned int)n[0], n[1], !strcmp(argv[4], "same"),
 			    map_at_least(argv[5], n[1]), map_at_least(argv[6], n[1]));
 	}
+	if (argc == 7 && !strcmp(argv[1], "again")) {
+		n[0] = strtoul(argv[2], NULL, 0);
+		n[1] = strtoul(argv[3], NULL, 0);
+		return again((unsigned int)n[0], n[1], !strcmp(argv[4], "changed"),
+			     map_at_least(argv[5], n[1]), map_at_least(argv[6], n[1]));
+	}
 	if (argc == 6 && !strcmp(argv[1], "share")) {
 		n[0] = strtoul(argv[2], NULL, 0);
 		n[1] = strtoul(argv[3], NULL, 0);
@@ -229,6 +274,7 @@ int main(int argc, char **argv)
 			    strtoul(argv[3], NULL, 0), strtoul(argv[4], NULL, 0),
 			    strtoul(argv[5], NULL, 0), argv + 6, argc - 6);
 	fprintf(stderr, "usage: levers scan ROUNDS PAGES same|random DEVICE DEVICE\n"
+		"       levers again ROUNDS PAGES same|changed DEVICE DEVICE\n"
 		"       levers share ROUNDS MS DEVICE DEVICE\n"
 		"       levers pass ROUNDS PAGES DEVICE DEVICE\n"
 		"       levers skew ROUNDS COLD HOT OWN DEVICE DEVICE [DEVICE]\n");
