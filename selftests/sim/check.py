@@ -175,6 +175,30 @@ def tests():
     result(wrong(off) or off['grouped'] or on['grouped'] < on['prefetched'] / 2 or
            on['messages'] * 5 > off['messages'] * 4 or on['faults'] > off['faults'] * 1.1,
            'groups: fewer messages for the same scan')
+    base = ('--workload uniform --nodes 16 --faults 20000 --gbit 0 --hash 0 --fill 20 '
+            '--silent %d')
+    why = None
+    for silent in (0, 50, 100):
+        off = sim(base % silent)
+        on = sim(base % silent + ' --revalidate 2')
+        less = off['bytes'] - on['bytes'] - 4096 * on['same']
+        why = why or wrong(on) or on['digest'] != off['digest'] or off['asked'] or \
+            not on['asked'] or bool(on['same']) != bool(silent) or \
+            not -32 * on['asked'] <= less < 0
+    result(why, 'old copies that are the same: that many pages less, nothing else')
+    # time: a link that is slow, or hashes that are
+    base = '--workload producer-consumer --nodes 16 --faults 20000 --silent 100 '
+    on, off = sim(base + '--gbit 1 --revalidate 1'), sim(base + '--gbit 1')
+    result(wrong(on) or on['same'] < on['asked'] or
+           on['accesses_per_s'] < 3 * off['accesses_per_s'],
+           'old copies, nothing changes: soon asked about all, and faster on slow links')
+    why = None
+    for w in ('producer-consumer', 'ping-pong', 'uniform', 'migratory'):
+        base = '--workload %s --nodes 16 --pages 1 --faults 100000 ' % w
+        on, off = sim(base + '--revalidate 1'), sim(base)
+        if wrong(on) or on['same'] or on['asked'] > on['transactions'] / 20:
+            why = '%s: %d of %d' % (w, on['asked'], on['transactions'])
+    result(why, 'old copies, all change: soon hardly ever asked about')
     base = '--workload skewed --nodes 16 --accesses 100000'
     off, on = sim(base + ' --budget 100'), sim(base + ' --budget 100 --lru')
     result(wrong(on) or wrong(off) or not off['dropped'] or
@@ -220,6 +244,7 @@ def tests():
             ('--workload nothing', None, 'no workload is called nothing'),
             ('--nodes 0', None, 'at least 1'),
             ('--budget 20', None, 'budgets must hold'),
+            ('--budget 200 --revalidate 1', None, 'is not modelled'),
             ('--trace -', '', 'no records'),
             ('--trace -', '1 2 X 3\n', '-:1: access is R or W'),
             ('--trace -', '0 1 R 3\n5 0 R 3\n', '-:2: no such node'),
@@ -246,6 +271,9 @@ BROKEN = (
      '	if (!hk_dir_wait_empty(wait))\n		start_next(self, dir, wait, '
      'msg->gfn, out);\n', '	(void)start_next;\n	(void)out;\n	(void)wait;\n',
      '--workload false-sharing', 'wait for ever'),
+    ('one waits with the check of another', 'directory.c',
+     '	if (wait->check_of == req) {\n', '	if (wait->check_of) {\n',
+     '--workload false-sharing --revalidate 2 --silent 80', 'is not the same'),
     ('home closes nothing', 'page.c',
      '		page_send_done(w, out, req);\n', '',
      '--workload ping-pong --no-fresh', 'for ever'),

@@ -365,6 +365,10 @@ static void stale_keep(u16 node, u32 page)
 
 static void stale_told(u16 node, u32 page, const struct hk_dmsg *m)
 {
+	/* nobody writes before this reader or writer has it */
+	if (m->check.hash == HK_CONTENT_SAME &&
+	    stale_of(node, page)->content != sim.content[page])
+		sim_fail("node %u, page %u: the old copy is not the same", node, page);
 	if (m->check.hash == HK_CONTENT_FILL)
 		return;
 	hk_stale_learn(&sim.node[node].stale_guest, &stale_of(node, page)->worth,
