@@ -22,7 +22,8 @@
  * message that carries the page away may still refer to it, for reading.
  *
  * Old copies count in the budget of the node. They are kept only while much of it is free,
- * are an eighth of it at most, and are the first to go (spill.c).
+ * are an eighth of it at most, and are the first to go (spill.c). Which ones go is by the
+ * number of the page, in turn.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -44,6 +45,9 @@ MODULE_PARM_DESC(revalidate, "Keep old copies of pages and ask whether they are 
 /* A part of the budget */
 #define STALE_MOST(budget)	((budget) / 8)
 
+/* Entries of hk_mem.stale that are pages; a hint, as it is set and cleared by itself */
+#define STALE_PAGES	XA_MARK_0
+
 static void stale_free(struct hk_mem *mem, struct page *page)
 {
 	set_page_private(page, 0);
@@ -59,6 +63,14 @@ static void entry_free(struct hk_mem *mem, void *entry)
 		stale_free(mem, entry);
 }
 
+static void entry_mark(struct hk_mem *mem, u64 gfn, void *entry)
+{
+	if (xa_is_value(entry))
+		xa_clear_mark(&mem->stale, gfn, STALE_PAGES);
+	else
+		xa_set_mark(&mem->stale, gfn, STALE_PAGES);
+}
+
 static void entry_store(struct hk_mem *mem, u64 gfn, void *entry)
 {
 	void *old = xa_store(&mem->stale, gfn, entry,
@@ -66,6 +78,7 @@ static void entry_store(struct hk_mem *mem, u64 gfn, void *entry)
 
 	/* no memory for it: as if it had been dropped at once */
 	entry_free(mem, xa_is_err(old) ? entry : old);
+	entry_mark(mem, gfn, entry);
 }
 
 static u64 page_hash(const struct page *page, u64 salt, u64 gfn)
@@ -112,8 +125,10 @@ bool hk_stale_wanted(struct hk_visit *v)
 		return false;
 	wanted = how >= REVALIDATE_ALWAYS ||
 		 hk_stale_keep(&mem->stale_guest, &v->worth);
+	/* when there are enough, another one makes room */
 	if (wanted && hk_room_plenty(mem) &&
-	    atomic_long_read(&node->stale) < (long)STALE_MOST(READ_ONCE(node->budget)))
+	    (atomic_long_read(&node->stale) < (long)STALE_MOST(READ_ONCE(node->budget)) ||
+	     hk_stale_drop(mem, 1)))
 		return true;
 	if (v->worth)
 		entry_store(mem, v->w.gfn, xa_mk_value(v->worth));
@@ -216,6 +231,8 @@ void hk_stale_unasked(struct hk_visit *v)
 	if (READ_ONCE(mem->dying) ||
 	    xa_insert(&mem->stale, v->w.gfn, entry, GFP_ATOMIC | __GFP_NOWARN))
 		entry_free(mem, entry);
+	else
+		entry_mark(mem, v->w.gfn, entry);
 }
 
 /**
@@ -285,19 +302,14 @@ u64 hk_stale_drop(struct hk_mem *mem, u64 want)
 
 	while (done < want && atomic64_read(&mem->nr_stale)) {
 		/* others may look as well: each takes what it erases, none twice */
-		if (!xa_find(&mem->stale, &gfn, ULONG_MAX, XA_PRESENT)) {
+		if (!xa_find(&mem->stale, &gfn, ULONG_MAX, STALE_PAGES)) {
 			if (wrapped)
 				break;
 			wrapped = true;
 			gfn = 0;
 			continue;
 		}
-		/* what is known of a page may stay */
-		if (!xa_is_value(xa_load(&mem->stale, gfn)))
-			entry = xa_erase(&mem->stale, gfn);
-		else
-			entry = NULL;
-		gfn++;
+		entry = xa_erase(&mem->stale, gfn++);
 		if (entry && !xa_is_value(entry)) {
 			stale_free(mem, entry);
 			done++;

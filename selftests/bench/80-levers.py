@@ -21,6 +21,7 @@ FIGURES = ['lever_off_over_on']
 RAM_MIB = 16
 PAGES = 512
 PASS_PAGES = 64
+AGAIN_PAGES = 256
 DELAY_MS = 2
 REPEAT = 5
 SHARE_MS = 2000
@@ -74,9 +75,11 @@ def stats(d, n):
     return s.get('stats', s)
 
 
-def lever(d, b, parameter, off, args, word, what, how, per_second=False, pages=PAGES):
+def lever(d, b, parameter, off, args, word, what, how, per_second=False, pages=PAGES,
+          on=None):
     """Off over on of a time, or on over off of a rate: above 1 the lever helps."""
-    on = d.host(1, 'cat ' + PARAMETERS + parameter).strip()
+    default = d.host(1, 'cat ' + PARAMETERS + parameter).strip()
+    on = on or default
     times = {off: [], on: []}
     wire = {off: [], on: []}
     fetched = {off: [], on: []}
@@ -90,6 +93,7 @@ def lever(d, b, parameter, off, args, word, what, how, per_second=False, pages=P
             times[value].append(
                 [v * 1000 / SHARE_MS for v in values] if per_second
                 else [v / 1000 / pages for v in values])
+    d.host(1, 'echo %s >%s%s' % (default, PARAMETERS, parameter))
     over, under = (on, off) if per_second else (off, on)
     unit = 'additions/s' if per_second else 'us a page'
     fig = hkbench.ratio(times[over], times[under], unit,
@@ -127,6 +131,18 @@ def run(b):
                 'two visits to a page, by one node after the other',
                 """Node 2, then node 1, reads a word of each of %d pages and writes it;
                 %d ms away.""" % (PASS_PAGES, DELAY_MS), pages=PASS_PAGES),
+            'revalidate': lever(
+                d, b, 'revalidate', '0', 'again 3 %d same' % AGAIN_PAGES, 'again',
+                'read of a page that was written again as it was',
+                """Node 1 writes what is there in %d pages, node 2 reads them in no order;
+                %d ms away. The link has no bandwidth to save: the time is the two CPUs';
+                see bytes_a_page.""" % (AGAIN_PAGES, DELAY_MS), pages=AGAIN_PAGES,
+                on='1'),
+            'revalidate, in vain': lever(
+                d, b, 'revalidate', '0', 'again 3 %d changed' % AGAIN_PAGES, 'again',
+                'read of a page that was written anew',
+                """Node 1 writes something else each time. All are asked about: what the
+                module leaves alone by itself after some.""", pages=AGAIN_PAGES, on='2'),
             'hold_us': lever(
                 d, b, 'hold_us', '0', 'share 2 %d' % SHARE_MS, 'share',
                 'additions to two words of one page by both nodes at once',

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../dsm/directory.h"
+#include "../../dsm/group.h"
 #include "../../dsm/page.h"
 #include "../../dsm/stale.h"
 #include "tap.h"
@@ -141,6 +142,9 @@ static void test_way(void)
 {
 	struct hk_dir_wait wait = { 0 };
 	struct hk_dir dir = { .owner = 3 };
+	struct hk_dmsg plain = { .gfn = 7, .type = HK_DMSG_GET_X, .tokens = { 5, 6 } };
+	struct hk_page_group group = { 0 };
+	struct hk_dmsg m = plain;
 	struct hk_out out;
 
 	asks(HK_PG_INVALID, HK_EV_READ, &out);
@@ -163,6 +167,21 @@ static void test_way(void)
 	home_gets(&dir, &wait, HK_DMSG_DONE, 4, false, &out);
 	tap_ok(out.nr == 1 && has_none(&out.msg[0]) && out.msg[0].req == 5,
 	       "check: not in the request of another one");
+
+	home_gets(&dir, &wait, HK_DMSG_GET_X, 7, true, &out);
+	home_gets(&dir, &wait, HK_DMSG_GET_X, 6, false, &out);
+	home_gets(&dir, &wait, HK_DMSG_DONE, 5, false, &out);
+	tap_ok(out.msg[out.nr - 1].type == HK_DMSG_FWD_X && out.msg[out.nr - 1].req == 6 &&
+	       has_none(&out.msg[out.nr - 1]) && wait.check_of == 7,
+	       "check: not in the request of one who came later and is served before");
+	home_gets(&dir, &wait, HK_DMSG_DONE, 6, false, &out);
+	tap_ok(out.nr == 1 && out.msg[0].req == 7 && has_check(&out.msg[0]),
+	       "check: but in its own");
+
+	m.check = (struct hk_check){ SALT, HASH };
+	tap_ok(hk_page_group_may(&plain) && !hk_page_group_may(&m) &&
+	       !hk_page_group_add(&group, &m, 1) && !group.nr,
+	       "check: what has one goes alone");
 
 	owner_gets(HK_PG_OWNED, HK_DMSG_FWD_S, HK_EV_NR, &out);
 	tap_ok(out.nr == 1 && has_check(&out.msg[0]), "check: at hand with DATA_S");

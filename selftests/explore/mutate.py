@@ -660,6 +660,47 @@ MUTATIONS = [
     ("token for ACKs of the wrong half", "unit", "page.c",
      ".ack = random >> 32,", ".ack = random >> 31,"),
 
+    # checks of old copies
+    ("check not in the request", "unit", "page.c",
+     "		m->check = w->check;\n", "		;\n"),
+    ("check with HAVE", "unit", "page.c",
+     "	if (!(flags & HK_DMSG_F_HAVE))\n		m->check", "	m->check"),
+    ("check of a recall lost", "unit", "page.c",
+     "		ctx->recall_check = msg->check;\n", ""),
+    ("check of a recall outlives it", "unit", "page.c",
+     "	ctx->recall_check = (struct hk_check){ 0 };\n", ""),
+    ("check not at hand with the answer", "unit", "page.c",
+     "	m->check = *check;\n", "	(void)check;\n"),
+    ("home keeps the check to itself", "unit", "directory.c",
+     "	m->check = ask->check;\n", ""),
+    ("check of a waiting request lost", "unit", "directory.c",
+     "		ask.check = wait->check;\n", ""),
+    ("check of the last who waits", "unit", "directory.c",
+     "msg->check.salt && wait->check_of == HK_NODE_NONE", "msg->check.salt"),
+    ("check of another who waits", "unit", "directory.c",
+     "if (wait->check_of == req)", "if (1)"),
+    ("check in a group", "unit", "group.c",
+     "	if (m->check.salt)\n		return false;\n", ""),
+    ("check in any message", "unit", "wire.c",
+     "(!(rule->has & HAS_CHECK) ||", "(0 ||"),
+    ("check without a salt taken", "unit", "wire.c",
+     "		if (!m->check.salt)\n			return \"check without a salt\";\n", ""),
+    ("word beside an old copy taken", "unit", "wire.c",
+     "		return wanted && !page && !body->fill;\n",
+     "		return wanted && !page;\n"),
+    ("check sent with data", "unit", "wire.c",
+     "if (!m->check.salt || !(rules[m->type].has & HAS_CHECK))",
+     "if (!m->check.salt)"),
+    ("check: changes not remembered", "unit", "stale.c",
+     "left_out(level) << PAGE_SKIP_SHIFT", "0u"),
+    ("check: guest whose pages change not found out", "unit", "stale.c",
+     "		guest->bad++;\n", "		;\n"),
+    ("check: guest whose pages stay not found out", "unit", "stale.c",
+     "		*page = PAGE_GOOD;\n		if (first)",
+     "		*page = PAGE_GOOD;\n		if (0)"),
+    ("check: page that pays not remembered", "unit", "stale.c",
+     "		*page = PAGE_GOOD;\n", "		*page = 0;\n"),
+
     # what a peer says
     ("message of any length taken", "unit", "wire.c",
      "if (len != sizeof(*body))", "if (len > sizeof(*body))"),
@@ -728,7 +769,8 @@ MUTATIONS = [
     ("first page of a range in the one before", "unit", "wire.c",
      "homes->range[mid].first <= gfn", "homes->range[mid].first < gfn"),
     ("FWD_S may name acks", "unit", "wire.c",
-     "RULE(PEER, MEMBER, DATA, 0)", "RULE(PEER, MEMBER, DATA | ACKS, 0)"),
+     "RULE(PEER, MEMBER, DATA | CHECK, 0)",
+     "RULE(PEER, MEMBER, DATA | ACKS | CHECK, 0)"),
     ("INV from any node", "unit", "wire.c",
      "RULE(PEER, MEMBER, ACK, 0)", "RULE(NONE, MEMBER, ACK, 0)"),
     ("GRANT_X from any node", "unit", "wire.c",
@@ -820,7 +862,7 @@ def notice(args, where, kind, by=None):
     objs = []
     src = where / "src"
     for name in ("residency", "pending") if kind == "res" else (
-            "page", "directory", "recover", "wire", "group"):
+            "page", "directory", "recover", "wire", "group", "stale"):
         obj = str(where / (name + ".o"))
         run = subprocess.run([args.cc, *flags, "-c", "-o", obj,
                               str(src / (name + ".c"))],
@@ -943,7 +985,7 @@ def main():
             build(HERE / "engine.c", "lit_engine.o", '-DMODEL_H="litmus.h"')]
         dsm_unit = build_all("u_", HERE.parent / "dsm", "dsm_test", "page_test",
                              "directory_test", "recover_test", "wire_test",
-                             "group_test")
+                             "group_test", "stale_test")
         args.units = {
             "page": dsm_unit,
             "loss": dsm_unit,

@@ -48,7 +48,7 @@ MUTATIONS = [
     ("reader's second token lost in a group", "unit", "group.c",
      "if (m->type == HK_DMSG_GET_S && m->tokens.ack)", "if (0)"),
     ("reader's second token refused", "unit", "wire.c",
-     "RULE(SELF, NONE, DATA | ACK, 0)", "RULE(SELF, NONE, DATA, 0)"),
+     "RULE(SELF, NONE, DATA | ACK | CHECK, 0)", "RULE(SELF, NONE, DATA | CHECK, 0)"),
     ("read granted exclusive without having been seen to migrate", "unit", "directory.c",
      "return dir->grants && ask->tokens.ack &&", "return ask->tokens.ack &&"),
     ("reads granted exclusive one visit later", "unit", "directory.c",
