@@ -694,7 +694,7 @@ MUTATIONS = [
     ("check: changes not remembered", "unit", "stale.c",
      "left_out(level) << PAGE_SKIP_SHIFT", "0u"),
     ("check: guest whose pages change not found out", "unit", "stale.c",
-     "		guest->bad++;\n", "		;\n"),
+     "		guest->bad = bad + 1;\n", "		;\n"),
     ("check: guest whose pages stay not found out", "unit", "stale.c",
      "		*page = PAGE_GOOD;\n		if (first)",
      "		*page = PAGE_GOOD;\n		if (0)"),

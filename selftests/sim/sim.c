@@ -201,7 +201,7 @@ static void usage(FILE *f)
 "  --budget N           pages per node; what goes for room is the next by number\n"
 "  --lru                ... or the oldest  --clock  ... or, of copies, as the module\n"
 "  --idle PERCENT       copies that --clock keeps unmapped\n"
- "  --revalidate N       old copies are asked about: 0 never, 1 where it pays, 2 always\n"
+"  --revalidate N       old copies are asked about: 0 never, 1 where it pays, 2 always\n"
 "  --home-hash          homes dealt out one by one, not in ranges\n"
 "workloads:\n", HK_MAX_NODES - 1);
 	workload_list();
