@@ -6,7 +6,9 @@
 Two emulated hosts, jumbo frames, no guest: programs map the RAM of a VM on both. Three
 clusters one after the other, one a kind of link. In each: single fetches of pages that
 host 2 owns, and raw echoes, by turns. By TCP and RDMA besides: all pages read in order, with
-prefetch, and what iperf3 and ib_write_bw reach on the same wire, by turns."""
+prefetch, and what iperf3 and ib_write_bw reach on the same wire, by turns. That wire is
+as fast as the emulated CPUs, so both say what work costs them. So the same again where the
+wire is the limit: held back to SLOW_MBIT, or AWAY_MS longer each way."""
 
 import json
 import re
@@ -22,6 +24,8 @@ BATCH = 32
 REPS = 12
 BULKS = 5
 SECONDS = 3
+SLOW_MBIT = 100
+AWAY_MS = 1
 
 
 def fetched(d):
@@ -64,6 +68,21 @@ def write_bw(d):
     return float(m.group(1)) * 1e9 / 8
 
 
+class Wire:
+    """What these hosts send goes through a queue that makes the wire worse."""
+
+    def __init__(self, d, hosts, qdisc):
+        self.d, self.hosts, self.qdisc = d, hosts, qdisc
+
+    def __enter__(self):
+        for n in self.hosts:
+            self.d.host(n, 'tc qdisc add dev eth0 root ' + self.qdisc)
+
+    def __exit__(self, *_):
+        for n in self.hosts:
+            self.d.host(n, 'tc qdisc del dev eth0 root')
+
+
 def bulk(d, pages, wire, what):
     got, had = [], []
     for _ in range(BULKS):
@@ -80,14 +99,23 @@ def measure(b, d, kind, singles_of, echoes, bulks):
     pages = links.Pages(d)
     singles_of[kind], echoes[kind] = singles(d, pages, kind)
     b.say('%s: a fetch takes %.2f echoes' % (kind, echoes[kind]['value']))
+    with Wire(d, (1, 2), 'netem delay %dms limit 4096' % AWAY_MS):
+        away = '%s, %d ms away' % (kind, AWAY_MS)
+        echoes[away] = singles(d, pages, kind)[1]
+        b.say('%s: %.2f' % (away, echoes[away]['value']))
     wire = {'tcp': (iperf, 'iperf3, one TCP connection'),
             'rdma': (write_bw, 'ib_write_bw, 4 KiB')}.get(kind)
-    if wire:
+    # a tenth of a second in the queue: more than what is under way
+    slow = 'tbf rate %dmbit burst 64k latency 100ms' % SLOW_MBIT
+    for part, hosts in ((kind, ()), ('%s, %d Mbit/s' % (kind, SLOW_MBIT), (2,))):
+        if not wire:
+            break
         try:
-            bulks[kind] = bulk(d, pages, *wire)
-            b.say('%s: pages in bulk at %.2f of the wire' % (kind, bulks[kind]['value']))
+            with Wire(d, hosts, slow):
+                bulks[part] = bulk(d, pages, *wire)
+            b.say('%s: pages in bulk at %.2f of the wire' % (part, bulks[part]['value']))
         except Failed as e:
-            bulks[kind] = {'value': None, 'reason': str(e)[-300:]}
+            bulks[part] = {'value': None, 'reason': str(e)[-300:]}
     links.leave(d)
 
 
