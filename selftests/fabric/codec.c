@@ -657,7 +657,7 @@ static void test_interval(void)
 
 int main(void)
 {
-	printf("TAP version 13\n1..22\n");
+	printf("TAP version 13\n1..23\n");
 	run("sound headers of every type are accepted", test_sound);
 	run("short and long bodies are refused", test_length);
 	run("wrong magic is refused", test_magic);
