@@ -33,6 +33,22 @@
  * migrated; a read or write by another one, and it has not (dir_learn()). Both are
  * counted, and on a good score some reads are granted exclusive without a look, the more
  * the better the score; then one lone read gets a copy again, to see.
+ *
+ * Lent homes: an owner that writes its page again and again, with readers between, asks
+ * home each time, and so do they, who then wait for a third node. So home lends such an
+ * owner the rule over the page (HK_DIR_F_LENT), which from then on has an entry of its own
+ * (HK_DIR_F_RULES) and runs this very file as if it were home. A read that comes to home
+ * is passed on. A write by any other node ends it:
+ *
+ *	home: LENT --GET_X--> LENT | ASKED: UNLEND; requests wait
+ *	owner: RULES --UNLEND--> RULES | GIVES: no new requests
+ *	owner: RULES | GIVES, idle: BACK, no entry
+ *	home: LENT | ASKED --BACK--> busy with a writer that waits
+ *
+ * A reader remembers who ruled its copy and asks that node first the next time. Home
+ * knows all who may, as it has passed on the first read of each, and that first writer
+ * waits for their ACKs as for those of sharers. So when it writes nobody asks the former
+ * ruler any more, see Documentation/protocol.rst, "Lent homes".
  */
 #include "directory.h"
 
@@ -45,6 +61,7 @@
  * @req: who asks
  * @write: GET_X
  * @have: and has a copy
+ * @told: nodes to get an INV beside the sharers; of a write only
  */
 struct dir_ask {
 	u64 gfn;
@@ -54,6 +71,7 @@ struct dir_ask {
 	u16 req;
 	bool write;
 	bool have;
+	hk_nodes told;
 };
 
 static struct hk_dmsg *dir_send(const struct dir_ask *ask, struct hk_out *out,
@@ -91,6 +109,8 @@ static void dir_invalidate(const struct dir_ask *ask, struct hk_out *out,
 	if (!hk_nodes_any(others))
 		return;
 	m = dir_send(ask, out, HK_DMSG_INV, others, HK_NODES_NONE);
+	if (hk_nodes_any(ask->told))
+		m->flags = HK_DMSG_F_RULER;
 	m->req = ask->req;
 	m->tokens.ack = ask->tokens.ack;
 }
@@ -176,9 +196,14 @@ static void start_get_s(struct hk_dir *dir, const struct dir_ask *ask,
 static void start_upgrade(struct hk_dir *dir, const struct hk_dir_wait *wait,
 			  const struct dir_ask *ask, struct hk_out *out)
 {
-	hk_nodes others = (dir->sharers | hk_node_bit(dir->owner)) &
+	hk_nodes others = (dir->sharers | hk_node_bit(dir->owner) | ask->told) &
 			  ~hk_node_bit(ask->req);
 	struct hk_dmsg *m;
+
+	if (dir->owner != ask->req)
+		dir->steady = 0;
+	else if (hk_nodes_any(others) && dir->steady < HK_DIR_STEADY_MAX)
+		dir->steady++;
 
 	dir_invalidate(ask, out, others);
 	m = dir_reply(ask, out, HK_DMSG_GRANT_X, others);
@@ -196,8 +221,10 @@ static void start_get_x(struct hk_dir *dir, const struct dir_ask *ask,
 			struct hk_out *out)
 {
 	hk_nodes owner = hk_node_bit(dir->owner);
-	hk_nodes others = dir->sharers & ~hk_node_bit(ask->req) & ~owner;
+	hk_nodes others = (dir->sharers | ask->told) & ~hk_node_bit(ask->req) &
+			  ~owner;
 
+	dir->steady = 0;
 	dir_invalidate(ask, out, others);
 	dir_forward(ask, out, HK_DMSG_FWD_X, owner, others);
 	dir->sharers = HK_NODES_NONE;
@@ -255,10 +282,11 @@ static void start(struct hk_dir *dir, const struct hk_dir_wait *wait,
 		start_get_x(dir, ask, out);
 }
 
+/* The next one of @set, which is not empty. @told: see struct dir_ask */
 static void start_next(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
-		       u64 gfn, struct hk_out *out)
+		       u64 gfn, hk_nodes set, hk_nodes told, struct hk_out *out)
 {
-	u16 req = nodes_next(wait->rd | wait->wr, wait->last);
+	u16 req = nodes_next(set, wait->last);
 	hk_nodes bit = hk_node_bit(req);
 	struct dir_ask ask = {
 		.gfn = gfn,
@@ -267,6 +295,7 @@ static void start_next(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 		.req = req,
 		.write = hk_nodes_any(wait->wr & bit),
 		.have = hk_nodes_any(wait->have & bit),
+		.told = told,
 	};
 
 	wait->rd &= ~bit;
@@ -282,79 +311,233 @@ static void start_next(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 	start(dir, wait, &ask, out);
 }
 
-static int recv_get(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
-		    const struct hk_dmsg *msg, struct hk_out *out)
+static void wait_add(struct hk_dir_wait *wait, const struct dir_ask *ask)
+{
+	hk_nodes bit = hk_node_bit(ask->req);
+
+	if (ask->write)
+		wait->wr |= bit;
+	else
+		wait->rd |= bit;
+	if (ask->have)
+		wait->have |= bit;
+	wait->tokens[ask->req] = ask->tokens;
+	if (ask->check.salt && wait->check_of == HK_NODE_NONE) {
+		wait->check_of = ask->req;
+		wait->check = ask->check;
+	}
+}
+
+/*
+ * A request for a page that is lent. Reads go to who rules it, as they come: nothing is
+ * remembered but who may ask there directly from now on. With UNLEND no more of them do,
+ * so whoever is asked to give the page back knows all that it has to serve.
+ */
+static int recv_get_lent(struct hk_dir *dir, struct hk_dir_wait *wait,
+			 const struct dir_ask *ask, struct hk_out *out)
+{
+	bool asked = dir->flags & HK_DIR_F_ASKED;
+
+	/* it asks itself as long as it rules */
+	if (ask->req == dir->owner && !asked)
+		return -EPROTO;
+	if (!ask->write && !asked) {
+		dir->sharers |= hk_node_bit(ask->req);
+		dir_forward(ask, out, HK_DMSG_PASS_S, hk_node_bit(dir->owner),
+			    HK_NODES_NONE);
+		return 0;
+	}
+	wait_add(wait, ask);
+	if (asked)
+		return 0;
+	dir->flags |= HK_DIR_F_ASKED;
+	dir_send(ask, out, HK_DMSG_UNLEND, hk_node_bit(dir->owner),
+		 HK_NODES_NONE);
+	return 0;
+}
+
+static int recv_get(const struct hk_dir_where *w, struct hk_dir *dir,
+		    struct hk_dir_wait *wait, const struct dir_ask *ask,
+		    struct hk_out *out)
+{
+	if (hk_nodes_any((wait->rd | wait->wr) & hk_node_bit(ask->req)))
+		return -EPROTO;
+	if (ask->req == dir->owner && !ask->have)
+		return -EPROTO;
+	if ((dir->flags & HK_DIR_F_LOST) && ask->have)
+		return -EPROTO;
+	/* others' writes are for home to decide about */
+	if (w->self != w->home && ask->write && ask->req != w->self)
+		return -EPROTO;
+
+	if (dir->flags & HK_DIR_F_LENT)
+		return recv_get_lent(dir, wait, ask, out);
+	/*
+	 * The busy node itself may ask again: home's own DONE for it may be
+	 * still on its way from home to home, or that of a reader who has asked
+	 * home meanwhile on its way to who is lent the page.
+	 */
+	if (dir->busy == HK_NODE_NONE)
+		start(dir, wait, ask, out);
+	else
+		wait_add(wait, ask);
+	return 0;
+}
+
+/* Whoever does not rule the page, or is about to cease to, says so */
+static int recv_stray(const struct hk_dir_where *w, const struct hk_dmsg *msg,
+		      struct hk_out *out)
+{
+	const struct dir_ask ask = {
+		.gfn = msg->gfn, .self = w->self, .req = msg->from,
+	};
+
+	if (msg->type != HK_DMSG_GET_S || msg->from == w->self)
+		return -EPROTO;
+	dir_reply(&ask, out, HK_DMSG_MOVED, HK_NODES_NONE);
+	return 0;
+}
+
+/* By home, on behalf of a reader who may be at fault: home is not to be blamed for it */
+static int recv_pass(const struct hk_dir_where *w, struct hk_dir *dir,
+		     struct hk_dir_wait *wait, const struct hk_dmsg *msg,
+		     struct hk_out *out)
+{
+	const struct dir_ask ask = {
+		.gfn = msg->gfn,
+		.tokens = msg->tokens,
+		.check = msg->check,
+		.self = w->self,
+		.req = msg->req,
+	};
+
+	if (msg->from != w->home || msg->req == w->self ||
+	    msg->req == HK_NODE_NONE || msg->req >= HK_MAX_NODES)
+		return -EPROTO;
+	if (hk_nodes_any((wait->rd | wait->wr) & hk_node_bit(msg->req)))
+		return 0;
+	return recv_get(w, dir, wait, &ask, out);
+}
+
+static void lend(const struct hk_dir_where *w, struct hk_dir *dir, u64 gfn,
+		 struct hk_out *out)
+{
+	const struct dir_ask ask = { .gfn = gfn, .self = w->self };
+
+	dir->flags |= HK_DIR_F_LENT | HK_DIR_F_LOANED;
+	dir_send(&ask, out, HK_DMSG_LEND, hk_node_bit(dir->owner),
+		 HK_NODES_NONE);
+}
+
+/*
+ * Nobody has anything of the page but its owner, and nothing about it is under way: what
+ * the last writer said DONE for is over, and nobody waits. Who is lent a page is its owner,
+ * and lends it no further.
+ */
+static bool may_lend(const struct hk_dir_where *w, const struct hk_dir *dir)
+{
+	u8 want = dir->flags & HK_DIR_F_WARY ? HK_DIR_STEADY_MAX :
+					       HK_DIR_STEADY_MIN;
+
+	return w->lend && dir->owner != w->self &&
+	       !hk_nodes_any(dir->sharers) && dir->steady >= want;
+}
+
+static int recv_done(const struct hk_dir_where *w, struct hk_dir *dir,
+		     struct hk_dir_wait *wait, const struct hk_dmsg *msg,
+		     struct hk_out *out)
+{
+	/* only home speaks for others, see page_send_data() */
+	if (msg->from != msg->req && msg->from != w->self)
+		return -EPROTO;
+	if (dir->busy == HK_NODE_NONE || dir->busy != msg->req)
+		return dir->flags & HK_DIR_F_LOANED ? 0 : -EPROTO;
+	dir->busy = HK_NODE_NONE;
+	if (!hk_dir_wait_empty(wait))
+		start_next(w->self, dir, wait, msg->gfn, wait->rd | wait->wr,
+			   HK_NODES_NONE, out);
+	else if (may_lend(w, dir))
+		lend(w, dir, msg->gfn, out);
+	return 0;
+}
+
+/* Nobody waits when the entry is idle, so it can go as soon as it is */
+static void give_back(const struct hk_dir_where *w, struct hk_dir *dir, u64 gfn,
+		      struct hk_out *out)
+{
+	const struct dir_ask ask = { .gfn = gfn, .self = w->self };
+	struct hk_dmsg *m;
+
+	if (!(dir->flags & HK_DIR_F_GIVES) || dir->busy != HK_NODE_NONE)
+		return;
+	m = dir_send(&ask, out, HK_DMSG_BACK, hk_node_bit(w->home),
+		     dir->sharers);
+	if (dir->steady >= HK_DIR_STEADY_MIN)
+		m->flags = HK_DMSG_F_STEADY;
+	*dir = (struct hk_dir){ 0 };
+}
+
+/*
+ * A writer goes first: there is one, or nobody would have asked for the page. HAVE counts
+ * by who is a sharer still; an INV, and an ACK of it, is to be had from all that may ask
+ * the former ruler, too.
+ */
+static int recv_back(const struct hk_dir_where *w, struct hk_dir *dir,
+		     struct hk_dir_wait *wait, const struct hk_dmsg *msg,
+		     struct hk_out *out)
+{
+	hk_nodes told = dir->sharers;
+
+	if (!(dir->flags & HK_DIR_F_ASKED) || msg->from != dir->owner ||
+	    hk_nodes_any(msg->acks & (hk_node_bit(HK_NODE_NONE) |
+				      hk_node_bit(dir->owner))))
+		return -EPROTO;
+	dir->flags &= ~(HK_DIR_F_LENT | HK_DIR_F_ASKED | HK_DIR_F_WARY);
+	if (!(msg->flags & HK_DMSG_F_STEADY))
+		dir->flags |= HK_DIR_F_WARY;
+	dir->sharers = msg->acks;
+	dir->steady = 0;
+	start_next(w->self, dir, wait, msg->gfn, wait->wr, told, out);
+	return 0;
+}
+
+static int dir_step(const struct hk_dir_where *w, struct hk_dir *dir,
+		    struct hk_dir_wait *wait, const struct hk_dmsg *msg,
+		    struct hk_out *out)
 {
 	const bool write = msg->type == HK_DMSG_GET_X;
 	const struct dir_ask ask = {
 		.gfn = msg->gfn,
 		.tokens = msg->tokens,
 		.check = msg->check,
-		.self = self,
+		.self = w->self,
 		.req = msg->from,
 		.write = write,
 		.have = write && (msg->flags & HK_DMSG_F_HAVE),
 	};
-	hk_nodes bit = hk_node_bit(msg->from);
-
-	if (hk_nodes_any((wait->rd | wait->wr) & bit))
-		return -EPROTO;
-	if (msg->from == dir->owner && !ask.have)
-		return -EPROTO;
-	if ((dir->flags & HK_DIR_F_LOST) && ask.have)
-		return -EPROTO;
-
-	/*
-	 * The busy node itself may ask again: home's own DONE for it may be
-	 * still on its way from home to home.
-	 */
-	if (dir->busy == HK_NODE_NONE) {
-		start(dir, wait, &ask, out);
-		return 0;
-	}
-	if (write)
-		wait->wr |= bit;
-	else
-		wait->rd |= bit;
-	if (ask.have)
-		wait->have |= bit;
-	wait->tokens[msg->from] = msg->tokens;
-	if (msg->check.salt && wait->check_of == HK_NODE_NONE) {
-		wait->check_of = msg->from;
-		wait->check = msg->check;
-	}
-	return 0;
-}
-
-static int recv_done(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
-		     const struct hk_dmsg *msg, struct hk_out *out)
-{
-	/* only home speaks for others, see page_send_data() */
-	if (msg->from != msg->req && msg->from != self)
-		return -EPROTO;
-	if (dir->busy == HK_NODE_NONE || dir->busy != msg->req)
-		return -EPROTO;
-	dir->busy = HK_NODE_NONE;
-	if (!hk_dir_wait_empty(wait))
-		start_next(self, dir, wait, msg->gfn, out);
-	return 0;
-}
-
-int hk_dir_step(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
-		const struct hk_dmsg *msg, struct hk_out *out)
-{
-	if (msg->from == HK_NODE_NONE || msg->from >= HK_MAX_NODES)
-		return -EPROTO;
-	/* no step sends more than two */
-	if (out->nr > HK_OUT_MAX - 2)
-		return -EPROTO;
+	const bool takes = w->self == w->home ||
+			   ((dir->flags & HK_DIR_F_RULES) &&
+			    !(dir->flags & HK_DIR_F_GIVES));
 
 	switch ((enum hk_dmsg_type)msg->type) {
 	case HK_DMSG_GET_S:
 	case HK_DMSG_GET_X:
-		return recv_get(self, dir, wait, msg, out);
+		if (!takes)
+			return recv_stray(w, msg, out);
+		return recv_get(w, dir, wait, &ask, out);
 	case HK_DMSG_DONE:
-		return recv_done(self, dir, wait, msg, out);
+		return recv_done(w, dir, wait, msg, out);
+	case HK_DMSG_PASS_S:
+		if (!takes || w->self == w->home)
+			return -EPROTO;
+		return recv_pass(w, dir, wait, msg, out);
+	case HK_DMSG_UNLEND:
+		if (!takes || w->self == w->home || msg->from != w->home)
+			return -EPROTO;
+		dir->flags |= HK_DIR_F_GIVES;
+		return 0;
+	case HK_DMSG_BACK:
+		return recv_back(w, dir, wait, msg, out);
 	case HK_DMSG_NONE:
 	case HK_DMSG_FWD_S:
 	case HK_DMSG_FWD_X:
@@ -364,8 +547,28 @@ int hk_dir_step(u16 self, struct hk_dir *dir, struct hk_dir_wait *wait,
 	case HK_DMSG_GRANT_X:
 	case HK_DMSG_ACK:
 	case HK_DMSG_LOST:
+	case HK_DMSG_LEND:
+	case HK_DMSG_MOVED:
 	case HK_DMSG_NR:
 		break;
 	}
 	return -EPROTO;
+}
+
+int hk_dir_step(const struct hk_dir_where *w, struct hk_dir *dir,
+		struct hk_dir_wait *wait, const struct hk_dmsg *msg,
+		struct hk_out *out)
+{
+	int err;
+
+	if (msg->from == HK_NODE_NONE || msg->from >= HK_MAX_NODES)
+		return -EPROTO;
+	/* no step sends more than two */
+	if (out->nr > HK_OUT_MAX - 2)
+		return -EPROTO;
+
+	err = dir_step(w, dir, wait, msg, out);
+	if (!err)
+		give_back(w, dir, msg->gfn, out);
+	return err;
 }

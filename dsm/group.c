@@ -32,6 +32,12 @@ static bool type_may(u8 type)
 	case HK_DMSG_ACK:
 	case HK_DMSG_DONE:
 	case HK_DMSG_LOST:
+	case HK_DMSG_LEND:
+	/* home's UNLEND tells that it is behind all of them */
+	case HK_DMSG_PASS_S:
+	case HK_DMSG_UNLEND:
+	case HK_DMSG_BACK:
+	case HK_DMSG_MOVED:
 	case HK_DMSG_NR:
 		break;
 	}

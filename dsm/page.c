@@ -13,6 +13,9 @@
  *	H: GRANT_X			-> R
  *	R: reply and all ACKs are there	-> H: hk_dir_step(DONE)
  *
+ * Where H has lent the rule over the page to O (directory.c, "Lent homes"), O is home as
+ * well: it asks itself, and R may ask it.
+ *
  *	              READ                    FWD_S
  *	INVALID ----> INVALID_RD --> SHARED         OWNED <--- EXCLUSIVE_DOWN
  *	   |                           |              |               ^
@@ -44,6 +47,8 @@ enum page_do {
 	DO_WRITE_REPLY,	/* reply to GET_X: complete once all ACKs came */
 	DO_NOTE_ACK,	/* one ACK more: complete when the reply came, too */
 	DO_LOST,	/* nobody has the page any more */
+	DO_RULE,	/* rule the page until it is asked back */
+	DO_ASK_HOME,	/* who was asked does not rule the page: ask home */
 	DO_NR
 };
 
@@ -69,6 +74,7 @@ struct page_edge {
 #define WAKE		HK_ACT_WAKE
 #define FREE		HK_ACT_FREE
 #define LOST		HK_ACT_LOST
+#define RULE		HK_ACT_RULE
 
 /*
  * A state that waits for something (a reply, or the caller's TAKEN) answers no
@@ -100,6 +106,7 @@ static const struct page_edge page_table[HK_PG_NR][HK_EV_NR] = {
 		[HK_EV_WRITE]	= EDGE(EXCLUSIVE, NOTHING, 0),
 		[HK_EV_FWD_S]	= EDGE(EXCLUSIVE_DOWN, RECALL, DOWN),
 		[HK_EV_FWD_X]	= EDGE(EXCLUSIVE_TAKE, RECALL, TAKE),
+		[HK_EV_LEND]	= EDGE(EXCLUSIVE, RULE, RULE),
 	},
 	[HK_PG_INVALID_RD] = {
 		[HK_EV_READ]	= EDGE(INVALID_RD, NOTHING, 0),
@@ -109,6 +116,7 @@ static const struct page_edge page_table[HK_PG_NR][HK_EV_NR] = {
 		[HK_EV_DATA_X]	= EDGE(EXCLUSIVE, READ_REPLY, INSTALL | WAKE),
 		[HK_EV_GRANT_X]	= EDGE(EXCLUSIVE, READ_REPLY, ZERO | WAKE),
 		[HK_EV_LOST]	= EDGE(INVALID, LOST, LOST | WAKE),
+		[HK_EV_MOVED]	= EDGE(INVALID_RD, ASK_HOME, 0),
 	},
 	[HK_PG_INVALID_WR] = {
 		[HK_EV_READ]	= EDGE(INVALID_WR, NOTHING, 0),
@@ -175,6 +183,7 @@ static const struct page_edge page_table[HK_PG_NR][HK_EV_NR] = {
 #undef WAKE
 #undef FREE
 #undef LOST
+#undef RULE
 
 static bool node_valid(u16 node)
 {
@@ -188,8 +197,38 @@ static bool acks_valid(hk_nodes acks, u16 req)
 			     (hk_node_bit(HK_NODE_NONE) | hk_node_bit(req)));
 }
 
-/* What is wrong with a message whatever the state; checked here and only here */
-static bool msg_valid(const struct hk_page_where *w, enum hk_page_event ev,
+/*
+ * May this node take the copy away? Home may, or who is lent its rule: here, or where the
+ * copy came from. Where there is no copy any other node may say so in its own name: all it
+ * gets is an ACK to itself, which no other node's request takes.
+ */
+static bool inv_valid(const struct hk_page_where *w, u8 state,
+		      const struct hk_dmsg *msg)
+{
+	if (msg->from == w->home)
+		return true;
+	if (msg->req != msg->from || msg->flags)
+		return false;
+	if (state == HK_PG_SHARED || state == HK_PG_SHARED_WR)
+		return msg->from == w->ruler;
+	return state == HK_PG_INVALID || state == HK_PG_INVALID_RD ||
+	       state == HK_PG_INVALID_WR;
+}
+
+/* A reader that has asked who rules the page, and not home, knows who has to answer */
+static bool reply_valid(const struct hk_page_where *w,
+			const struct hk_page_ctx *ctx, const struct hk_dmsg *msg)
+{
+	bool ruler = msg->flags & HK_DMSG_F_RULER;
+
+	if (ctx->asked != HK_NODE_NONE && ctx->asked != w->self)
+		return ruler && msg->from == ctx->asked;
+	return !ruler || msg->from != w->home;
+}
+
+/* What is wrong with a message but for the tokens; checked here and only here */
+static bool msg_valid(const struct hk_page_where *w, u8 state,
+		      const struct hk_page_ctx *ctx, enum hk_page_event ev,
 		      const struct hk_dmsg *msg)
 {
 	bool from_home;
@@ -197,26 +236,36 @@ static bool msg_valid(const struct hk_page_where *w, enum hk_page_event ev,
 	if (!msg || msg->gfn != w->gfn || !node_valid(msg->from) ||
 	    hk_page_event_of(msg->type) != (int)ev)
 		return false;
-	from_home = msg->from == w->home;
+	from_home = msg->from == w->home ||
+		    (w->rules && msg->from == w->self);
 
 	switch (ev) {
 	case HK_EV_FWD_S:
 	case HK_EV_FWD_X:
-	case HK_EV_INV:
 		return from_home && node_valid(msg->req) &&
 		       msg->req != w->self &&
 		       acks_valid(msg->acks, msg->req) &&
 		       (ev == HK_EV_FWD_X || !hk_nodes_any(msg->acks));
+	case HK_EV_INV:
+		return inv_valid(w, state, msg) && node_valid(msg->req) &&
+		       msg->req != w->self && !hk_nodes_any(msg->acks);
 	case HK_EV_GRANT_X:
-		return from_home && acks_valid(msg->acks, w->self);
+		return from_home && acks_valid(msg->acks, w->self) &&
+		       reply_valid(w, ctx, msg);
 	case HK_EV_DATA_S:
 	case HK_EV_DATA_X:
 		return msg->from != w->self && acks_valid(msg->acks, w->self) &&
-		       (from_home || !(msg->flags & HK_DMSG_F_NO_DONE));
+		       (from_home || !(msg->flags & HK_DMSG_F_NO_DONE)) &&
+		       reply_valid(w, ctx, msg);
 	case HK_EV_ACK:
 		return msg->from != w->self;
 	case HK_EV_LOST:
-		return from_home && !hk_nodes_any(msg->acks) && !msg->flags;
+		return from_home && !hk_nodes_any(msg->acks) && !msg->flags &&
+		       reply_valid(w, ctx, msg);
+	case HK_EV_LEND:
+		return msg->from == w->home && w->home != w->self && !w->rules;
+	case HK_EV_MOVED:
+		return msg->from == ctx->asked;
 	case HK_EV_READ:
 	case HK_EV_WRITE:
 	case HK_EV_DROP:
@@ -255,6 +304,8 @@ static bool token_valid(const struct hk_page_ctx *ctx, u8 state,
 	case HK_EV_FWD_S:
 	case HK_EV_FWD_X:
 	case HK_EV_INV:
+	case HK_EV_LEND:
+	case HK_EV_MOVED:
 	case HK_EV_TAKEN:
 	case HK_EV_DOWNGRADED:
 	case HK_EV_NR:
@@ -265,7 +316,7 @@ static bool token_valid(const struct hk_page_ctx *ctx, u8 state,
 
 static bool event_is_msg(enum hk_page_event ev)
 {
-	return ev >= HK_EV_FWD_S && ev <= HK_EV_LOST;
+	return ev >= HK_EV_FWD_S && ev <= HK_EV_MOVED;
 }
 
 static struct hk_dmsg *page_send(const struct hk_page_where *w,
@@ -283,27 +334,45 @@ static struct hk_dmsg *page_send(const struct hk_page_where *w,
 	return m;
 }
 
-static void page_send_get(const struct hk_page_where *w,
-			  struct hk_page_ctx *ctx, struct hk_out *out, u8 type,
-			  u8 flags)
+/* Whom to ask: this node itself where it rules, or who ruled the last copy, or home */
+static u16 page_ask(const struct hk_page_where *w, u8 type)
 {
-	struct hk_dmsg *m = page_send(w, out, type, w->home);
+	if (w->rules)
+		return w->gives ? w->home : w->self;
+	if (type == HK_DMSG_GET_S && w->ruler != HK_NODE_NONE)
+		return w->ruler;
+	return w->home;
+}
 
+static void page_send_get(const struct hk_page_where *w,
+			  struct hk_page_ctx *ctx, struct hk_out *out, u16 to,
+			  u8 type, u8 flags)
+{
+	struct hk_dmsg *m = page_send(w, out, type, to);
+
+	ctx->asked = to == w->home ? HK_NODE_NONE : to;
+	ctx->moot = 0;
 	m->flags = flags;
 	m->tokens.data = w->tokens.data;
-	/* nobody has to give a read copy up for a reader, but the owner may the page */
-	if (type == HK_DMSG_GET_X || w->read_x)
+	/*
+	 * Nobody has to give a read copy up for a reader, but the owner may the page. Only
+	 * home has it do so, and whoever else is asked needs no token for it.
+	 */
+	if (type == HK_DMSG_GET_X || (w->read_x && to == w->home))
 		m->tokens.ack = w->tokens.ack;
 	if (!(flags & HK_DMSG_F_HAVE))
 		m->check = w->check;
 	ctx->tokens = m->tokens;
 }
 
-/* @req: whose transaction ends; home itself says it for those it supplies */
+/*
+ * @to: home, or who is lent its rule
+ * @req: whose transaction ends; home itself says it for those it supplies
+ */
 static void page_send_done(const struct hk_page_where *w, struct hk_out *out,
-			   u16 req)
+			   u16 to, u16 req)
 {
-	page_send(w, out, HK_DMSG_DONE, w->home)->req = req;
+	page_send(w, out, HK_DMSG_DONE, to)->req = req;
 }
 
 /*
@@ -311,6 +380,9 @@ static void page_send_done(const struct hk_page_where *w, struct hk_out *out,
  * ahead of whatever it sends to @req afterwards, so it closes the transaction
  * in the same breath. Not so while @req has ACKs to collect: those come from
  * others, and until then @req must not be sent the next recall.
+ *
+ * Nor where the rule is lent to this node: the recall after it gave the rule back comes
+ * from home, by another link than the data.
  */
 static void page_send_data(const struct hk_page_where *w, struct hk_out *out,
 			   u8 type, u16 req, hk_nodes acks, u32 token,
@@ -321,9 +393,11 @@ static void page_send_data(const struct hk_page_where *w, struct hk_out *out,
 	m->acks = acks;
 	m->tokens.data = token;
 	m->check = *check;
-	if (w->self == w->home && !hk_nodes_any(acks)) {
+	if (w->rules) {
+		m->flags = HK_DMSG_F_RULER;
+	} else if (w->self == w->home && !hk_nodes_any(acks)) {
 		m->flags = HK_DMSG_F_NO_DONE;
-		page_send_done(w, out, req);
+		page_send_done(w, out, w->home, req);
 	}
 }
 
@@ -378,7 +452,7 @@ static bool page_complete(const struct hk_page_where *w,
 	if (!ctx->replied || hk_nodes_any(ctx->acks))
 		return false;
 	if (!ctx->no_done)
-		page_send_done(w, out, w->self);
+		page_send_done(w, out, ctx->asked ?: w->home, w->self);
 	*ctx = (struct hk_page_ctx){ 0 };
 	return true;
 }
@@ -388,6 +462,7 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 		 const struct hk_dmsg *msg, struct hk_out *out)
 {
 	const struct page_edge *edge;
+	u16 ruler = w->ruler;
 	unsigned int act;
 	hk_nodes from;
 	u8 next;
@@ -398,7 +473,8 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 	if (out->nr > HK_OUT_MAX - 2)
 		return -EPROTO;
 	if (event_is_msg(ev) &&
-	    (!msg_valid(w, ev, msg) || !token_valid(ctx, *state, ev, msg)))
+	    (!msg_valid(w, *state, ctx, ev, msg) ||
+	     !token_valid(ctx, *state, ev, msg)))
 		return -EPROTO;
 
 	edge = &page_table[*state][ev];
@@ -412,13 +488,16 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 	case DO_NOTHING:
 		break;
 	case DO_GET_S:
-		page_send_get(w, ctx, out, HK_DMSG_GET_S, 0);
+		page_send_get(w, ctx, out, page_ask(w, HK_DMSG_GET_S),
+			      HK_DMSG_GET_S, 0);
 		break;
 	case DO_GET_X:
-		page_send_get(w, ctx, out, HK_DMSG_GET_X, 0);
+		page_send_get(w, ctx, out, page_ask(w, HK_DMSG_GET_X),
+			      HK_DMSG_GET_X, 0);
 		break;
 	case DO_GET_X_HAVE:
-		page_send_get(w, ctx, out, HK_DMSG_GET_X, HK_DMSG_F_HAVE);
+		page_send_get(w, ctx, out, page_ask(w, HK_DMSG_GET_X),
+			      HK_DMSG_GET_X, HK_DMSG_F_HAVE);
 		break;
 	case DO_DATA_S:
 		if (page_served_now(ctx))
@@ -449,8 +528,20 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 		/* a zero page is granted without F_HAVE, and nobody else has it */
 		if (hk_nodes_any(msg->acks) || (msg->flags & HK_DMSG_F_HAVE))
 			return -EPROTO;
+		ruler = msg->flags & HK_DMSG_F_RULER ? msg->from : HK_NODE_NONE;
 		if (!(msg->flags & HK_DMSG_F_NO_DONE))
-			page_send_done(w, out, w->self);
+			page_send_done(w, out, ruler ?: w->home, w->self);
+		if (ctx->moot && ev == HK_EV_DATA_S && msg->from != w->home) {
+			/*
+			 * Of who was asked, and may be lent the page once more by now,
+			 * which home does not know; or of whom home had asked
+			 */
+			ruler = HK_NODE_NONE;
+			page_send_get(w, ctx, out, w->home, HK_DMSG_GET_S, 0);
+			next = *state;
+			act = 0;
+			break;
+		}
 		*ctx = (struct hk_page_ctx){ 0 };
 		break;
 	case DO_WRITE_REPLY:
@@ -466,6 +557,7 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 		ctx->replied = 1;
 		ctx->acks = msg->acks & ~ctx->acks;
 		ctx->no_done = !!(msg->flags & HK_DMSG_F_NO_DONE);
+		ruler = HK_NODE_NONE;
 		if (page_complete(w, ctx, out))
 			act |= HK_ACT_WAKE;
 		else
@@ -485,12 +577,25 @@ int hk_page_step(const struct hk_page_where *w, u8 *state,
 	case DO_LOST:
 		if (page_served_now(ctx))
 			return -EPROTO;
+		ruler = HK_NODE_NONE;
 		*ctx = (struct hk_page_ctx){ 0 };
 		break;
+	case DO_RULE:
+		break;
+	case DO_ASK_HOME:
+		ruler = HK_NODE_NONE;
+		page_send_get(w, ctx, out, w->home, HK_DMSG_GET_S, 0);
+		break;
+	}
+	/* whoever had the rule is not to be asked any more, and not to be believed */
+	if (ev == HK_EV_INV && (msg->flags & HK_DMSG_F_RULER)) {
+		ruler = HK_NODE_NONE;
+		ctx->moot = *state == HK_PG_INVALID_RD;
 	}
 
 	*state = next;
 	out->act |= act;
+	out->ruler = ruler;
 	return 0;
 }
 
@@ -527,10 +632,17 @@ int hk_page_event_of(u8 type)
 		return HK_EV_ACK;
 	case HK_DMSG_LOST:
 		return HK_EV_LOST;
+	case HK_DMSG_LEND:
+		return HK_EV_LEND;
+	case HK_DMSG_MOVED:
+		return HK_EV_MOVED;
 	case HK_DMSG_NONE:
 	case HK_DMSG_GET_S:
 	case HK_DMSG_GET_X:
 	case HK_DMSG_DONE:
+	case HK_DMSG_PASS_S:
+	case HK_DMSG_UNLEND:
+	case HK_DMSG_BACK:
 	case HK_DMSG_NR:
 		break;
 	}
@@ -599,6 +711,10 @@ const char *hk_page_event_name(u8 ev)
 		return "ACK";
 	case HK_EV_LOST:
 		return "LOST";
+	case HK_EV_LEND:
+		return "LEND";
+	case HK_EV_MOVED:
+		return "MOVED";
 	case HK_EV_TAKEN:
 		return "TAKEN";
 	case HK_EV_DOWNGRADED:
@@ -634,6 +750,16 @@ const char *hk_dmsg_name(u8 type)
 		return "DONE";
 	case HK_DMSG_LOST:
 		return "LOST";
+	case HK_DMSG_LEND:
+		return "LEND";
+	case HK_DMSG_PASS_S:
+		return "PASS_S";
+	case HK_DMSG_UNLEND:
+		return "UNLEND";
+	case HK_DMSG_BACK:
+		return "BACK";
+	case HK_DMSG_MOVED:
+		return "MOVED";
 	case HK_DMSG_NONE:
 	case HK_DMSG_NR:
 		break;

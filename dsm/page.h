@@ -64,6 +64,8 @@ enum hk_page_state {
  * @HK_EV_GRANT_X: see above
  * @HK_EV_ACK: see above
  * @HK_EV_LOST: see above
+ * @HK_EV_LEND: see above
+ * @HK_EV_MOVED: see above
  * @HK_EV_TAKEN: the page is unmapped here and nobody holds it (HK_ACT_TAKE done)
  * @HK_EV_DOWNGRADED: the page is write-protected here (HK_ACT_DOWNGRADE done)
  * @HK_EV_NR: number of events
@@ -80,6 +82,8 @@ enum hk_page_event {
 	HK_EV_GRANT_X,
 	HK_EV_ACK,
 	HK_EV_LOST,
+	HK_EV_LEND,
+	HK_EV_MOVED,
 	HK_EV_TAKEN,
 	HK_EV_DOWNGRADED,
 	HK_EV_NR
@@ -99,6 +103,8 @@ enum hk_page_event {
 #define HK_ACT_FREE		0x20
 /* The page is lost: faulting threads get an error, now and whenever they ask */
 #define HK_ACT_LOST		0x40
+/* This node is lent the rule over the page: make an entry, hk_dir_lent() */
+#define HK_ACT_RULE		0x80
 
 /**
  * struct hk_page_ctx - what a page needs to remember while it is not stable
@@ -108,6 +114,9 @@ enum hk_page_event {
  * @recall_type: enum hk_dmsg_type that caused the recall, 0 when none
  * @replied: DATA_X or GRANT_X came
  * @no_done: reply said that home has closed the transaction
+ * @moot: the read may have been passed on to who rules no more: no answer but home's is to
+ *	be used
+ * @asked: node that the request went to, HK_NODE_NONE: home
  * @reserved: zero
  * @recall_check: of the request that the recall is for
  * @acks: nodes whose ACKs came for the request under way; once @replied: nodes whose
@@ -123,7 +132,9 @@ struct hk_page_ctx {
 	u8 recall_type;
 	u8 replied;
 	u8 no_done;
-	u8 reserved[7];
+	u8 moot;
+	u16 asked;
+	u8 reserved[4];
 	struct hk_check recall_check;
 	hk_nodes acks;
 	hk_nodes recall_acks;
@@ -134,10 +145,14 @@ struct hk_page_ctx {
  * @gfn: page
  * @self: this node
  * @home: home of @gfn in this epoch
- * @tokens: of the request that HK_EV_READ or HK_EV_WRITE may begin, by
- *	hk_page_draw_tokens(), new ones each time. Not looked at for other events
+ * @ruler: hk_out.ruler of the page's last step; HK_NODE_NONE at first, in a new epoch, and
+ *	at any time where there is no copy and no request
+ * @rules: there is an entry of hk_dir_lent() here
+ * @gives: it has HK_DIR_F_GIVES
+ * @tokens: of the request that this step may begin, by hk_page_draw_tokens(), new ones
+ *	each time. HK_EV_READ, HK_EV_WRITE, HK_EV_MOVED and HK_EV_DATA_S may
  * @read_x: a read may be answered by the right to write, where home finds that the page
- *	migrates. Home must know of such requests. Likewise, for HK_EV_READ
+ *	migrates. Home must know of such requests. Likewise
  * @check: of an old copy here, goes with a request for the page. Home must know of such
  *	requests. Likewise
  */
@@ -145,6 +160,9 @@ struct hk_page_where {
 	u64 gfn;
 	u16 self;
 	u16 home;
+	u16 ruler;
+	bool rules;
+	bool gives;
 	bool read_x;
 	struct hk_tokens tokens;
 	struct hk_check check;

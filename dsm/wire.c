@@ -14,6 +14,7 @@
 #define le16_to_cpu	le16toh
 #define le32_to_cpu	le32toh
 #define le64_to_cpu	le64toh
+#define fallthrough	__attribute__((__fallthrough__))
 #endif
 #include "wire.h"
 
@@ -25,6 +26,8 @@ enum page_home {
 	HOME_NONE = 0,	/* neither, or either */
 	HOME_SELF,	/* the receiver */
 	HOME_PEER,	/* the sender */
+	HOME_SELF_LENT,	/* the receiver, unless the page may be lent to it */
+	HOME_PEER_LENT,	/* the sender, unless it may be lent to it, as the requester */
 };
 
 /* What the field for a requester has to say */
@@ -65,20 +68,26 @@ struct page_rule {
 #define CHECK		HAS_CHECK
 #define HAVE		HK_DMSG_F_HAVE
 #define NO_DONE		HK_DMSG_F_NO_DONE
+#define RULER		HK_DMSG_F_RULER
 
 /* The table of messages in Documentation/protocol.rst */
 static const struct page_rule rules[HK_DMSG_NR] = {
-	[HK_DMSG_GET_S]	  = RULE(SELF, NONE, DATA | ACK | CHECK, 0),
+	[HK_DMSG_GET_S]	  = RULE(SELF_LENT, NONE, DATA | ACK | CHECK, 0),
 	[HK_DMSG_GET_X]	  = RULE(SELF, NONE, DATA | ACK | CHECK, HAVE),
 	[HK_DMSG_FWD_S]	  = RULE(PEER, MEMBER, DATA | CHECK, 0),
 	[HK_DMSG_FWD_X]	  = RULE(PEER, MEMBER, DATA | ACKS | CHECK, 0),
-	[HK_DMSG_INV]	  = RULE(PEER, MEMBER, ACK, 0),
-	[HK_DMSG_DATA_S]  = RULE(NONE, NONE, DATA | CONTENT, NO_DONE),
+	[HK_DMSG_INV]	  = RULE(PEER_LENT, MEMBER, ACK, RULER),
+	[HK_DMSG_DATA_S]  = RULE(NONE, NONE, DATA | CONTENT, NO_DONE | RULER),
 	[HK_DMSG_DATA_X]  = RULE(NONE, NONE, DATA | ACKS | CONTENT, NO_DONE),
 	[HK_DMSG_GRANT_X] = RULE(PEER, NONE, DATA | ACKS, HAVE | NO_DONE),
 	[HK_DMSG_ACK]	  = RULE(NONE, NONE, ACK, 0),
-	[HK_DMSG_DONE]	  = RULE(SELF, PEER, 0, 0),
+	[HK_DMSG_DONE]	  = RULE(SELF_LENT, PEER, 0, 0),
 	[HK_DMSG_LOST]	  = RULE(PEER, NONE, DATA, 0),
+	[HK_DMSG_LEND]	  = RULE(PEER, NONE, 0, 0),
+	[HK_DMSG_PASS_S]  = RULE(PEER, MEMBER, DATA | CHECK, 0),
+	[HK_DMSG_UNLEND]  = RULE(PEER, NONE, 0, 0),
+	[HK_DMSG_BACK]	  = RULE(SELF, NONE, ACKS, HK_DMSG_F_STEADY),
+	[HK_DMSG_MOVED]	  = RULE(NONE, NONE, 0, 0),
 };
 
 #undef RULE
@@ -89,6 +98,7 @@ static const struct page_rule rules[HK_DMSG_NR] = {
 #undef CHECK
 #undef HAVE
 #undef NO_DONE
+#undef RULER
 
 u16 hk_home_of(const struct hk_homes *homes, u64 gfn)
 {
@@ -139,10 +149,26 @@ static const char *roles_check(const struct hk_page_facts *facts,
 	u16 home = hk_home_of(facts->homes, m->gfn);
 	u16 peer = m->from;
 
-	if (rule->home == HOME_SELF && home != facts->self)
-		return "this node is not home";
-	if (rule->home == HOME_PEER && home != peer)
-		return "sender is not home";
+	switch ((enum page_home)rule->home) {
+	case HOME_NONE:
+		break;
+	case HOME_SELF_LENT:
+		if (facts->lend)
+			break;
+		fallthrough;
+	case HOME_SELF:
+		if (home != facts->self)
+			return "this node is not home";
+		break;
+	case HOME_PEER_LENT:
+		if (facts->lend && m->req == peer)
+			break;
+		fallthrough;
+	case HOME_PEER:
+		if (home != peer)
+			return "sender is not home";
+		break;
+	}
 
 	switch ((enum page_req)rule->req) {
 	case REQ_NONE:
@@ -179,14 +205,17 @@ const char *hk_dmsg_check(const struct hk_page_facts *facts,
 {
 	const struct page_rule *rule;
 
-	if (m->type == HK_DMSG_NONE || m->type >= HK_DMSG_NR)
+	if (m->type == HK_DMSG_NONE || m->type >= HK_DMSG_NR ||
+	    (m->type >= HK_DMSG_LEND && !facts->lend))
 		return "unknown type";
 	rule = &rules[m->type];
 	if (m->gfn >= facts->ram_pages)
 		return "no such page";
 	if (!is_member(facts, m->from))
 		return "not a member";
-	if (m->flags & ~(HK_DMSG_F_HAVE | HK_DMSG_F_NO_DONE))
+	if (m->flags & ~(HK_DMSG_F_HAVE | HK_DMSG_F_NO_DONE |
+			 (facts->lend ? HK_DMSG_F_RULER |
+					 HK_DMSG_F_STEADY : 0)))
 		return "unknown flag";
 	if (m->flags & ~rule->flags)
 		return "flag that it must not have";

@@ -46,6 +46,7 @@ u16 hk_home_of(const struct hk_homes *homes, u64 gfn);
  * @members: nodes that take part, with @self
  * @homes: home of each page
  * @self: this node
+ * @lend: homes may lend pages to their owners: all members know of it
  *
  * Fixed as long as the members are, and the same on all of them but for @self.
  */
@@ -54,6 +55,7 @@ struct hk_page_facts {
 	hk_nodes members;
 	const struct hk_homes *homes;
 	u16 self;
+	bool lend;
 };
 
 /**

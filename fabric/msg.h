@@ -25,11 +25,14 @@
  * PAGE_GROUP: HK_MSG_PAGE_GROUP (v1)
  * READ_X: GET_S in HK_MSG_PAGE may have a second token, and is then answered by DATA_S
  *	with the first or by DATA_X with the second (v1)
+ * LEND: LEND and the types behind it in HK_MSG_PAGE, RULER in DATA_S and INV; where all
+ *	members offer it a page may be ruled by its owner. Not offered yet (v1)
  * REVALIDATE: GET_S, GET_X, FWD_S and FWD_X in HK_MSG_PAGE may have a check behind them,
  *	struct hk_wire_page_check, and the answer may be HK_CONTENT_SAME then (v1)
  */
 #define HK_WIRE_FEATURE_PAGE_GROUP	0x1
 #define HK_WIRE_FEATURE_READ_X		0x2
+#define HK_WIRE_FEATURE_LEND		0x4
 #define HK_WIRE_FEATURE_REVALIDATE	0x8
 #define HK_WIRE_FEATURES		(HK_WIRE_FEATURE_PAGE_GROUP | \
 					 HK_WIRE_FEATURE_READ_X | \

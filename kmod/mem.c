@@ -99,6 +99,12 @@ static int page_msg_prepare(struct hk_visit *v, struct hk_msg *msg,
 	case HK_DMSG_ACK:
 	case HK_DMSG_DONE:
 	case HK_DMSG_LOST:
+	/* nobody is lent anything yet, and nobody has offered to be */
+	case HK_DMSG_LEND:
+	case HK_DMSG_PASS_S:
+	case HK_DMSG_UNLEND:
+	case HK_DMSG_BACK:
+	case HK_DMSG_MOVED:
 	case HK_DMSG_NONE:
 	case HK_DMSG_NR:
 		break;

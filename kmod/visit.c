@@ -702,6 +702,9 @@ static struct hk_dir_waiters *waiters_find(struct hk_bucket *b, u64 gfn)
 static int visit_home(struct hk_visit *v, const struct hk_dmsg *msg)
 {
 	struct hk_mem *mem = v->mem;
+	const struct hk_dir_where where = {
+		.self = v->w.self, .home = v->w.home,
+	};
 	struct hk_dir_wait none = { 0 };
 	struct hk_dir_waiters *waiters;
 	struct hk_dir_wait *wait;
@@ -721,7 +724,7 @@ static int visit_home(struct hk_visit *v, const struct hk_dmsg *msg)
 	unused = dir->owner == HK_NODE_NONE;
 	out.nr = 0;
 	out.act = 0;
-	err = hk_dir_step(v->w.self, dir, wait, msg, &out);
+	err = hk_dir_step(&where, dir, wait, msg, &out);
 	if (err) {
 		hk_vm_kill(mem->vm, true,
 			   "node %u: page %#llx: impossible %s from node %u, owner %u, busy %u",

@@ -25,6 +25,9 @@ struct dir_case {
 	u8 flags;
 	u16 req;
 	u64 x;			/* nodes whose GET_S has a token for the page */
+	u64 acks;
+	u16 self;		/* 0: HOME */
+	bool lend;
 	int ret;
 	struct hk_dir dir_next;
 	struct hk_dir_wait wait_next;
@@ -35,6 +38,18 @@ struct dir_case {
 #define GET_X(_from) .from = (_from), .type = HK_DMSG_GET_X
 #define DONE(_from, _req) \
 	.from = (_from), .type = HK_DMSG_DONE, .req = (_req)
+#define PASS_S(_from, _req) \
+	.from = (_from), .type = HK_DMSG_PASS_S, .req = (_req)
+#define UNLEND(_from) .from = (_from), .type = HK_DMSG_UNLEND
+#define BACK(_from, _acks) \
+	.from = (_from), .type = HK_DMSG_BACK, .acks = (_acks)
+#define LENT	HK_DIR_F_LENT
+#define ASKED	HK_DIR_F_ASKED
+#define RULES	HK_DIR_F_RULES
+#define GIVES	HK_DIR_F_GIVES
+#define WARY	HK_DIR_F_WARY
+#define LOANED	HK_DIR_F_LOANED
+#define STEADY	HK_DMSG_F_STEADY
 #define DIR(...) .dir = { __VA_ARGS__ }
 #define DIR_NEXT(...) .dir_next = { __VA_ARGS__ }
 #define WAIT(...) .wait = { __VA_ARGS__ }
@@ -82,10 +97,10 @@ static const struct dir_case cases[] = {
 	  GET_X(3), .flags = HAVE, DIR_NEXT(.owner = 3, .busy = 3),
 	  .out = "INV>2+4 req 3, GRANT_X>3 acks 2+4 HAVE" },
 	{ "upgrade of the owner", DIR(.owner = 2, .sharers = N(3) | N(4)),
-	  GET_X(2), .flags = HAVE, DIR_NEXT(.owner = 2, .busy = 2),
+	  GET_X(2), .flags = HAVE, DIR_NEXT(.owner = 2, .busy = 2, .steady = 1),
 	  .out = "INV>3-4 req 2, GRANT_X>2 acks 3-4 HAVE" },
 	{ "upgrade of home", DIR(.owner = HOME, .sharers = N(3)), GET_X(HOME),
-	  .flags = HAVE, DIR_NEXT(.owner = HOME, .busy = HOME),
+	  .flags = HAVE, DIR_NEXT(.owner = HOME, .busy = HOME, .steady = 1),
 	  .out = "INV>3 req 1, GRANT_X>1 acks 3 HAVE" },
 	{ "upgrade, no other copy", DIR(.owner = 2), GET_X(2), .flags = HAVE,
 	  DIR_NEXT(.owner = 2), .out = "GRANT_X>2 HAVE NO_DONE" },
@@ -168,7 +183,7 @@ static const struct dir_case cases[] = {
 	  .out = "INV>3 req 4, FWD_X>2 req 4 acks 3" },
 	{ "lone reader, then the owner writes",
 	  DIR(.owner = 2, .sharers = N(3), .score = 5), GET_X(2), .flags = HAVE,
-	  DIR_NEXT(.owner = 2, .busy = 2),
+	  DIR_NEXT(.owner = 2, .busy = 2, .steady = 1),
 	  .out = "INV>3 req 2, GRANT_X>2 acks 3 HAVE" },
 	{ "lone reader reads again: nothing",
 	  DIR(.owner = 2, .sharers = N(3), .score = 5), GET_S(3),
@@ -234,6 +249,253 @@ static const struct dir_case cases[] = {
 	  WAIT(.wr = N(2), .have = N(2), .rd = N(4)), DONE(3, 3),
 	  DIR_NEXT(.owner = 2, .busy = 2), WAIT_NEXT(.rd = N(4), .last = 2),
 	  .out = "GRANT_X>2 HAVE" },
+
+	/* an owner is lent its page */
+	{ "the owner takes the page back from readers",
+	  DIR(.owner = 2, .sharers = N(3) | N(4), .steady = 2), GET_X(2),
+	  .flags = HAVE, DIR_NEXT(.owner = 2, .busy = 2, .steady = 3),
+	  .out = "INV>3-4 req 2, GRANT_X>2 acks 3-4 HAVE" },
+	{ "the owner takes the page back from readers once more",
+	  DIR(.owner = 2, .sharers = N(3) | N(4), .steady = 16), GET_X(2),
+	  .flags = HAVE, DIR_NEXT(.owner = 2, .busy = 2, .steady = 16),
+	  .out = "INV>3-4 req 2, GRANT_X>2 acks 3-4 HAVE" },
+	{ "a sharer takes the page", DIR(.owner = 2, .sharers = N(3) | N(4), .steady = 4),
+	  GET_X(3), .flags = HAVE, DIR_NEXT(.owner = 3, .busy = 3),
+	  .out = "INV>2+4 req 3, GRANT_X>3 acks 2+4 HAVE" },
+	{ "another one takes the page", DIR(.owner = 2, .sharers = N(4) | N(5), .steady = 4),
+	  GET_X(3), DIR_NEXT(.owner = 3, .busy = 3),
+	  .out = "INV>4-5 req 3, FWD_X>2 req 3 acks 4-5" },
+	{ "reads between writes", DIR(.owner = 2, .steady = 3), GET_S(3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3, .steady = 3),
+	  .out = "FWD_S>2 req 3" },
+	{ "done, the owner writes steadily", .lend = true,
+	  DIR(.owner = 2, .busy = 2, .steady = 4), DONE(2, 2),
+	  DIR_NEXT(.owner = 2, .steady = 4, .flags = LENT | LOANED),
+	  .out = "LEND>2" },
+	{ "done, the owner does not write that steadily yet", .lend = true,
+	  DIR(.owner = 2, .busy = 2, .steady = 3), DONE(2, 2),
+	  DIR_NEXT(.owner = 2, .steady = 3), .out = "" },
+	{ "done, the owner writes steadily, somebody does not know of LEND",
+	  DIR(.owner = 2, .busy = 2, .steady = 4), DONE(2, 2),
+	  DIR_NEXT(.owner = 2, .steady = 4), .out = "" },
+	{ "done, home itself writes steadily", .lend = true,
+	  DIR(.owner = HOME, .busy = HOME, .steady = 4), DONE(HOME, HOME),
+	  DIR_NEXT(.owner = HOME, .steady = 4), .out = "" },
+	{ "done, a reader, of an owner that writes steadily", .lend = true,
+	  DIR(.owner = 2, .sharers = N(3), .busy = 3, .steady = 4), DONE(3, 3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .steady = 4), .out = "" },
+	{ "done, the owner writes steadily and somebody waits", .lend = true,
+	  DIR(.owner = 2, .busy = 2, .steady = 4), WAIT(.rd = N(3)), DONE(2, 2),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3, .steady = 4),
+	  .out = "FWD_S>2 req 3" },
+
+	/* home of a page that is lent */
+	{ "lent: read", DIR(.owner = 2, .steady = 4, .flags = LENT), GET_S(3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .steady = 4, .flags = LENT),
+	  .out = "PASS_S>2 req 3" },
+	{ "lent: read by one whose read was passed on",
+	  DIR(.owner = 2, .sharers = N(3) | N(4), .flags = LENT), GET_S(3),
+	  .x = N(3), DIR_NEXT(.owner = 2, .sharers = N(3) | N(4), .flags = LENT),
+	  .out = "PASS_S>2 req 3" },
+	{ "lent: read by home", DIR(.owner = 2, .flags = LENT), GET_S(HOME),
+	  DIR_NEXT(.owner = 2, .sharers = N(HOME), .flags = LENT),
+	  .out = "PASS_S>2 req 1" },
+	{ "lent: write", DIR(.owner = 2, .sharers = N(4), .flags = LENT), GET_X(3),
+	  DIR_NEXT(.owner = 2, .sharers = N(4), .flags = LENT | ASKED),
+	  WAIT_NEXT(.wr = N(3)), .out = "UNLEND>2" },
+	{ "lent: upgrade", DIR(.owner = 2, .sharers = N(3), .flags = LENT),
+	  GET_X(3), .flags = HAVE,
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .flags = LENT | ASKED),
+	  WAIT_NEXT(.wr = N(3), .have = N(3)), .out = "UNLEND>2" },
+	{ "asked back: another write",
+	  DIR(.owner = 2, .sharers = N(4), .flags = LENT | ASKED),
+	  WAIT(.wr = N(3)), GET_X(5),
+	  DIR_NEXT(.owner = 2, .sharers = N(4), .flags = LENT | ASKED),
+	  WAIT_NEXT(.wr = N(3) | N(5)), .out = "" },
+	{ "asked back: read", DIR(.owner = 2, .flags = LENT | ASKED),
+	  WAIT(.wr = N(3)), GET_S(4), .x = N(4),
+	  DIR_NEXT(.owner = 2, .flags = LENT | ASKED),
+	  WAIT_NEXT(.wr = N(3), .rd = N(4)), .out = "" },
+	{ "asked back: the owner writes", DIR(.owner = 2, .flags = LENT | ASKED),
+	  WAIT(.wr = N(3)), GET_X(2), .flags = HAVE,
+	  DIR_NEXT(.owner = 2, .flags = LENT | ASKED),
+	  WAIT_NEXT(.wr = N(2) | N(3), .have = N(2)), .out = "" },
+	{ "back", DIR(.owner = 2, .sharers = N(4) | N(5), .steady = 4,
+		      .flags = LENT | ASKED),
+	  WAIT(.wr = N(3)), BACK(2, N(4)), DIR_NEXT(.owner = 3, .busy = 3, .flags = WARY),
+	  .out = "INV>4-5 req 3 RULER, FWD_X>2 req 3 acks 4-5" },
+	{ "back, a writer before a reader",
+	  DIR(.owner = 2, .flags = LENT | ASKED),
+	  WAIT(.rd = N(4) | N(63), .wr = N(3), .last = 3), BACK(2, 0),
+	  DIR_NEXT(.owner = 3, .busy = 3, .flags = WARY),
+	  WAIT_NEXT(.rd = N(4) | N(63), .last = 3), .out = "FWD_X>2 req 3" },
+	{ "back, upgrade of one that has its copy still",
+	  DIR(.owner = 2, .sharers = N(3) | N(4), .flags = LENT | ASKED),
+	  WAIT(.wr = N(3), .have = N(3)), BACK(2, N(3)),
+	  DIR_NEXT(.owner = 3, .busy = 3, .flags = WARY, .score = 1),
+	  .out = "INV>2+4 req 3 RULER, GRANT_X>3 acks 2+4 HAVE" },
+	{ "back, upgrade of one whose copy the ruler has taken",
+	  DIR(.owner = 2, .sharers = N(3) | N(4), .flags = LENT | ASKED),
+	  WAIT(.wr = N(3), .have = N(3)), BACK(2, 0),
+	  DIR_NEXT(.owner = 3, .busy = 3, .flags = WARY),
+	  .out = "INV>4 req 3 RULER, FWD_X>2 req 3 acks 4" },
+	{ "back, upgrade of who ruled",
+	  DIR(.owner = 2, .sharers = N(3) | N(4), .flags = LENT | ASKED),
+	  WAIT(.wr = N(2) | N(5), .have = N(2)), BACK(2, N(3)),
+	  DIR_NEXT(.owner = 2, .busy = 2, .steady = 1, .flags = WARY),
+	  WAIT_NEXT(.wr = N(5), .last = 2),
+	  .out = "INV>3-4 req 2 RULER, GRANT_X>2 acks 3-4 HAVE" },
+	{ "back, it was worth it",
+	  DIR(.owner = 2, .sharers = N(3), .flags = LENT | ASKED | WARY),
+	  WAIT(.wr = N(3)), BACK(2, 0), .flags = STEADY,
+	  DIR_NEXT(.owner = 3, .busy = 3), .out = "FWD_X>2 req 3" },
+	{ "done, the owner writes steadily, the last loan was not worth it",
+	  .lend = true, DIR(.owner = 2, .busy = 2, .steady = 15, .flags = WARY),
+	  DONE(2, 2), DIR_NEXT(.owner = 2, .steady = 15, .flags = WARY), .out = "" },
+	{ "done, the owner writes very steadily, the last loan was not worth it",
+	  .lend = true, DIR(.owner = 2, .busy = 2, .steady = 16, .flags = WARY),
+	  DONE(2, 2), DIR_NEXT(.owner = 2, .steady = 16, .flags = WARY | LENT | LOANED),
+	  .out = "LEND>2" },
+	{ "refused: lent, the owner asks home", DIR(.owner = 2, .flags = LENT),
+	  GET_X(2), .flags = HAVE, .ret = -EPROTO },
+	{ "refused: lent, the owner reads", DIR(.owner = 2, .flags = LENT),
+	  GET_S(2), .ret = -EPROTO },
+	{ "refused: asked back, second request",
+	  DIR(.owner = 2, .flags = LENT | ASKED), WAIT(.wr = N(3)), GET_S(3),
+	  .ret = -EPROTO },
+	{ "lent: DONE of a reader that a ruler at fault has misled",
+	  DIR(.owner = 2, .sharers = N(3), .flags = LENT | LOANED), DONE(3, 3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .flags = LENT | LOANED), .out = "" },
+	{ "was lent: DONE of a reader that a former ruler has misled",
+	  DIR(.owner = 2, .busy = 4, .flags = LOANED), WAIT(.rd = N(3)), DONE(3, 3),
+	  DIR_NEXT(.owner = 2, .busy = 4, .flags = LOANED), WAIT_NEXT(.rd = N(3)),
+	  .out = "" },
+	{ "back, lent before",
+	  DIR(.owner = 2, .flags = LENT | ASKED | LOANED), WAIT(.wr = N(3)),
+	  BACK(2, 0), DIR_NEXT(.owner = 3, .busy = 3, .flags = WARY | LOANED),
+	  .out = "FWD_X>2 req 3" },
+	{ "refused: lent, DONE", DIR(.owner = 2, .sharers = N(3), .flags = LENT),
+	  DONE(3, 3), .ret = -EPROTO },
+	{ "refused: back, not asked for", DIR(.owner = 2, .flags = LENT),
+	  BACK(2, 0), .ret = -EPROTO },
+	{ "refused: back, not lent", DIR(.owner = 2), BACK(2, 0), .ret = -EPROTO },
+	{ "refused: back of another node", DIR(.owner = 2, .flags = LENT | ASKED),
+	  WAIT(.wr = N(3)), BACK(3, 0), .ret = -EPROTO },
+	{ "refused: back, the owner among the sharers",
+	  DIR(.owner = 2, .flags = LENT | ASKED), WAIT(.wr = N(3)),
+	  BACK(2, N(2) | N(4)), .ret = -EPROTO },
+	{ "refused: back, nobody among the sharers",
+	  DIR(.owner = 2, .flags = LENT | ASKED), WAIT(.wr = N(3)), BACK(2, N(0)),
+	  .ret = -EPROTO },
+	{ "refused: PASS_S to home", DIR(.owner = HOME), PASS_S(HOME, 3),
+	  .ret = -EPROTO },
+	{ "refused: UNLEND to home", DIR(.owner = HOME), UNLEND(HOME),
+	  .ret = -EPROTO },
+
+	/* the owner that is lent the page; node 2 */
+	{ "ruler: read that home passes on", .self = 2,
+	  DIR(.owner = 2, .flags = RULES), PASS_S(HOME, 3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3, .flags = RULES),
+	  .out = "FWD_S>2 req 3" },
+	{ "ruler: read by home", .self = 2, DIR(.owner = 2, .flags = RULES),
+	  PASS_S(HOME, HOME),
+	  DIR_NEXT(.owner = 2, .sharers = N(HOME), .busy = HOME, .flags = RULES),
+	  .out = "FWD_S>2 req 1" },
+	{ "ruler: read by one that knows", .self = 2,
+	  DIR(.owner = 2, .sharers = N(4), .flags = RULES), GET_S(3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3) | N(4), .busy = 3, .flags = RULES),
+	  .out = "FWD_S>2 req 3" },
+	{ "ruler: read waits", .self = 2,
+	  DIR(.owner = 2, .busy = 4, .sharers = N(4), .flags = RULES), GET_S(3),
+	  DIR_NEXT(.owner = 2, .busy = 4, .sharers = N(4), .flags = RULES),
+	  WAIT_NEXT(.rd = N(3)), .out = "" },
+	{ "ruler: read passed on waits", .self = 2,
+	  DIR(.owner = 2, .busy = 3, .sharers = N(3), .flags = RULES),
+	  PASS_S(HOME, 3),
+	  DIR_NEXT(.owner = 2, .busy = 3, .sharers = N(3), .flags = RULES),
+	  WAIT_NEXT(.rd = N(3)), .out = "" },
+	{ "ruler: second read of one, home is not to blame", .self = 2,
+	  DIR(.owner = 2, .busy = 4, .sharers = N(4), .flags = RULES),
+	  WAIT(.rd = N(3)), PASS_S(HOME, 3),
+	  DIR_NEXT(.owner = 2, .busy = 4, .sharers = N(4), .flags = RULES),
+	  WAIT_NEXT(.rd = N(3)), .out = "" },
+	{ "ruler: writes", .self = 2,
+	  DIR(.owner = 2, .sharers = N(HOME) | N(4), .flags = RULES), GET_X(2),
+	  .flags = HAVE,
+	  DIR_NEXT(.owner = 2, .busy = 2, .steady = 1, .flags = RULES),
+	  .out = "INV>1+4 req 2, GRANT_X>2 acks 1+4 HAVE" },
+	{ "ruler: done, a reader waits", .self = 2,
+	  DIR(.owner = 2, .busy = 2, .flags = RULES), WAIT(.rd = N(3)), DONE(2, 2),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3, .flags = RULES),
+	  .out = "FWD_S>2 req 3" },
+	{ "ruler: done", .self = 2, .lend = true,
+	  DIR(.owner = 2, .busy = 2, .steady = 4, .flags = RULES), DONE(2, 2),
+	  DIR_NEXT(.owner = 2, .steady = 4, .flags = RULES), .out = "" },
+	{ "ruler: asked for the page", .self = 2,
+	  DIR(.owner = 2, .sharers = N(3) | N(4), .steady = 2, .flags = RULES),
+	  UNLEND(HOME), DIR_NEXT(.owner = 0), .out = "BACK>1 acks 3-4" },
+	{ "ruler: asked for the page while busy", .self = 2,
+	  DIR(.owner = 2, .sharers = N(3), .busy = 3, .flags = RULES),
+	  WAIT(.rd = N(4)), UNLEND(HOME),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3, .flags = RULES | GIVES),
+	  WAIT_NEXT(.rd = N(4)), .out = "" },
+	{ "gives: done, a reader waits", .self = 2,
+	  DIR(.owner = 2, .sharers = N(3), .busy = 3, .flags = RULES | GIVES),
+	  WAIT(.rd = N(4)), DONE(3, 3),
+	  DIR_NEXT(.owner = 2, .sharers = N(3) | N(4), .busy = 4,
+		   .flags = RULES | GIVES), .out = "FWD_S>2 req 4" },
+	{ "gives: done", .self = 2,
+	  DIR(.owner = 2, .sharers = N(3) | N(4), .busy = 4, .flags = RULES | GIVES),
+	  DONE(4, 4), DIR_NEXT(.owner = 0), .out = "BACK>1 acks 3-4" },
+	{ "gives: its own write is done, it has had some", .self = 2,
+	  DIR(.owner = 2, .busy = 2, .steady = 3, .flags = RULES | GIVES),
+	  DONE(2, 2), DIR_NEXT(.owner = 0), .out = "BACK>1" },
+	{ "gives: its own write is done, it has had many", .self = 2,
+	  DIR(.owner = 2, .busy = 2, .steady = 4, .flags = RULES | GIVES),
+	  DONE(2, 2), DIR_NEXT(.owner = 0), .out = "BACK>1 STEADY" },
+	{ "gives: read by one that knows", .self = 2,
+	  DIR(.owner = 2, .sharers = N(3), .busy = 3, .flags = RULES | GIVES),
+	  GET_S(4),
+	  DIR_NEXT(.owner = 2, .sharers = N(3), .busy = 3, .flags = RULES | GIVES),
+	  .out = "MOVED>4" },
+	{ "no ruler: read", .self = 2, GET_S(4), .x = N(4), DIR_NEXT(.owner = 0),
+	  .out = "MOVED>4" },
+	{ "refused: no ruler: write", .self = 2, GET_X(4), .ret = -EPROTO },
+	{ "refused: no ruler: PASS_S", .self = 2, PASS_S(HOME, 3),
+	  .ret = -EPROTO },
+	{ "refused: no ruler: UNLEND", .self = 2, UNLEND(HOME), .ret = -EPROTO },
+	{ "refused: no ruler: DONE", .self = 2, DONE(3, 3), .ret = -EPROTO },
+	{ "refused: no ruler: BACK", .self = 2, BACK(3, 0), .ret = -EPROTO },
+	{ "refused: ruler: write of another", .self = 2,
+	  DIR(.owner = 2, .sharers = N(3), .flags = RULES), GET_X(3),
+	  .flags = HAVE, .ret = -EPROTO },
+	{ "refused: ruler: write of home", .self = 2,
+	  DIR(.owner = 2, .flags = RULES), GET_X(HOME), .ret = -EPROTO },
+	{ "refused: ruler: second read of one", .self = 2,
+	  DIR(.owner = 2, .busy = 4, .sharers = N(4), .flags = RULES),
+	  WAIT(.rd = N(3)), GET_S(3), .ret = -EPROTO },
+	{ "refused: ruler: read passed on by another than home", .self = 2,
+	  DIR(.owner = 2, .flags = RULES), PASS_S(4, 3), .ret = -EPROTO },
+	{ "refused: ruler: read of itself passed on", .self = 2,
+	  DIR(.owner = 2, .flags = RULES), PASS_S(HOME, 2), .ret = -EPROTO },
+	{ "refused: ruler: read of nobody passed on", .self = 2,
+	  DIR(.owner = 2, .flags = RULES), PASS_S(HOME, 0), .ret = -EPROTO },
+	{ "refused: ruler: asked for the page by another than home", .self = 2,
+	  DIR(.owner = 2, .flags = RULES), UNLEND(3), .ret = -EPROTO },
+	{ "refused: ruler: DONE of a node that did not ask", .self = 2,
+	  DIR(.owner = 2, .sharers = N(3), .busy = 3, .flags = RULES), DONE(4, 4),
+	  .ret = -EPROTO },
+	{ "refused: ruler: BACK", .self = 2, DIR(.owner = 2, .flags = RULES),
+	  BACK(2, 0), .ret = -EPROTO },
+	{ "refused: gives: asked once more", .self = 2,
+	  DIR(.owner = 2, .busy = 2, .flags = RULES | GIVES), UNLEND(HOME),
+	  .ret = -EPROTO },
+	{ "refused: gives: read passed on behind", .self = 2,
+	  DIR(.owner = 2, .busy = 2, .flags = RULES | GIVES), PASS_S(HOME, 3),
+	  .ret = -EPROTO },
+	{ "refused: gives: it asks itself", .self = 2,
+	  DIR(.owner = 2, .sharers = N(3), .busy = 3, .flags = RULES | GIVES),
+	  GET_X(2), .flags = HAVE, .ret = -EPROTO },
 
 	{ "refused: the owner has nothing to read", DIR(.owner = 2), GET_S(2),
 	  .ret = -EPROTO },
@@ -306,6 +568,9 @@ static bool tokens_right(const struct hk_dmsg *m, u64 x)
 
 	if (m->type == HK_DMSG_FWD_X && x >> req & 1)
 		want.data = want.ack;
+	if (m->type == HK_DMSG_LEND || m->type == HK_DMSG_UNLEND ||
+	    m->type == HK_DMSG_BACK || m->type == HK_DMSG_MOVED)
+		return tokens_equal(m->tokens, no_tokens);
 	if (m->type == HK_DMSG_INV)
 		want.data = 0;
 	else
@@ -317,14 +582,19 @@ static bool run(const struct dir_case *c)
 {
 	const struct hk_dmsg msg = {
 		.gfn = GFN,
-		.to = hk_node_bit(HOME),
+		.to = hk_node_bit(c->self ?: HOME),
 		.from = c->from,
 		.req = c->req,
+		.acks = c->acks,
 		.type = c->type,
 		.flags = c->flags,
-		.tokens = c->type == HK_DMSG_DONE ? no_tokens :
-			  tokens_of(c->from, c->type == HK_DMSG_GET_X ||
+		.tokens = c->type == HK_DMSG_PASS_S ? tokens_of(c->req, false) :
+			  c->type != HK_DMSG_GET_S && c->type != HK_DMSG_GET_X ?
+			  no_tokens : tokens_of(c->from, c->type == HK_DMSG_GET_X ||
 				    (c->x >> c->from % 64 & 1)),
+	};
+	const struct hk_dir_where w = {
+		.self = c->self ?: HOME, .home = HOME, .lend = c->lend,
 	};
 	struct hk_dir dir = c->dir;
 	struct hk_dir_wait wait = c->wait;
@@ -338,24 +608,27 @@ static bool run(const struct dir_case *c)
 
 	wait_tokens(&wait, c->x);
 	wait_tokens(&wait_want, c->x);
-	ret = hk_dir_step(HOME, &dir, &wait, &msg, &out);
+	ret = hk_dir_step(&w, &dir, &wait, &msg, &out);
 	show_out(&out, buf, sizeof(buf));
 	for (i = 0; i < out.nr; i++)
-		if (out.msg[i].gfn != GFN || out.msg[i].from != HOME ||
+		if (out.msg[i].gfn != GFN || out.msg[i].from != w.self ||
 		    !tokens_right(&out.msg[i], c->x))
 			return false;
 	if (ret == c->ret && !strcmp(buf, out_want) && !out.act &&
 	    !memcmp(&dir, dir_want, sizeof(dir)) &&
 	    wait_equal(&wait, &wait_want))
 		return true;
-	tap_diag("returns %d \"%s\", owner %u sharers %llx busy %u score %u grants %u",
-		 ret, buf, dir.owner, dir.sharers, dir.busy, dir.score,
-		 dir.grants);
+	tap_diag("returns %d \"%s\", owner %u sharers %llx busy %u",
+		 ret, buf, dir.owner, dir.sharers, dir.busy);
+	tap_diag("score %u grants %u steady %u flags %x",
+		 dir.score, dir.grants, dir.steady, dir.flags);
 	tap_diag("wait rd %llx wr %llx have %llx last %u", wait.rd, wait.wr,
 		 wait.have, wait.last);
 	tap_diag("expected %d \"%s\"", c->ret, out_want);
 	return false;
 }
+
+static const struct hk_dir_where at_home = { .self = HOME, .home = HOME };
 
 static void test_types(void)
 {
@@ -370,15 +643,16 @@ static void test_types(void)
 		if (type == HK_DMSG_GET_S || type == HK_DMSG_GET_X ||
 		    type == HK_DMSG_DONE)
 			continue;
+		/* BACK, PASS_S and UNLEND: nothing is lent */
 		msg.type = type;
-		ok &= hk_dir_step(HOME, &dir, &wait, &msg, &out) == -EPROTO;
+		ok &= hk_dir_step(&at_home, &dir, &wait, &msg, &out) == -EPROTO;
 	}
 	tap_ok(ok && !memcmp(&dir, &dir_old, sizeof(dir)) && !out.nr &&
 	       hk_dir_wait_empty(&wait), "all other messages refused");
 
 	msg.type = HK_DMSG_DONE;
 	out.nr = HK_OUT_MAX - 1;
-	tap_ok(hk_dir_step(HOME, &dir, &wait, &msg, &out) == -EPROTO &&
+	tap_ok(hk_dir_step(&at_home, &dir, &wait, &msg, &out) == -EPROTO &&
 	       dir.busy == 3, "no room for messages");
 }
 
@@ -392,7 +666,7 @@ static bool ask(struct hk_dir *dir, struct hk_dir_wait *wait, u16 node)
 		.flags = dir->owner == node ? HAVE : 0,
 	};
 
-	return !hk_dir_step(HOME, dir, wait, &msg, &out);
+	return !hk_dir_step(&at_home, dir, wait, &msg, &out);
 }
 
 /*
@@ -421,7 +695,7 @@ static void test_fair(void)
 		node = dir.busy;
 		served[node]++;
 		out = (struct hk_out){ 0 };
-		ok &= !hk_dir_step(HOME, &dir, &wait, &msg, &out);
+		ok &= !hk_dir_step(&at_home, &dir, &wait, &msg, &out);
 		ok &= ask(&dir, &wait, node);
 		least = ~0u;
 		most = 0;
@@ -446,6 +720,31 @@ static u64 rnd(void)
 	return x;
 }
 
+/* Now and then an entry that is lent, or of who is lent it */
+static void noise_lent(struct hk_dir_where *w, struct hk_dir *dir,
+		       struct hk_dir_wait *wait, u64 *x)
+{
+	if (dir->owner == HK_NODE_NONE || rnd() & 1)
+		return;
+	if (dir->owner != HOME && rnd() & 1) {
+		dir->flags = LENT;
+		dir->busy = HK_NODE_NONE;
+		if (!hk_nodes_any(wait->wr))
+			*wait = (struct hk_dir_wait){ 0 };
+		else
+			dir->flags |= ASKED;
+	} else if (dir->owner != HOME) {
+		w->self = dir->owner;
+		dir->flags = RULES | (dir->busy && rnd() & 1 ? GIVES : 0);
+		dir->grants = 0;
+		wait->rd &= ~hk_node_bit(dir->owner);
+		wait->wr = wait->wr ? hk_node_bit(dir->owner) : 0;
+		wait->have = wait->wr;
+		*x = 0;
+		wait_tokens(wait, *x);
+	}
+}
+
 /* Whatever comes: refused without a trace, or messages that make sense */
 static void test_noise(void)
 {
@@ -459,6 +758,7 @@ static void test_noise(void)
 			.busy = rnd() & 1 ? rnd() % HK_MAX_NODES : 0,
 			.score = rnd() % (HK_DIR_SCORE_MAX + 1),
 			.grants = rnd() % (HK_DIR_GRANTS_MAX + 1),
+			.steady = rnd() % (HK_DIR_STEADY_MAX + 1),
 		};
 		struct hk_dir_wait wait = { 0 };
 		struct hk_dmsg msg = {
@@ -468,6 +768,9 @@ static void test_noise(void)
 			.acks = rnd() & 1 ? 0 : rnd(),
 			.type = rnd() % (HK_DMSG_NR + 2),
 			.flags = rnd() & 1 ? 0 : rnd() % 256,
+		};
+		struct hk_dir_where w = {
+			.self = HOME, .home = HOME, .lend = rnd() & 1,
 		};
 		struct hk_out out = { 0 };
 		struct hk_dir dir_old;
@@ -491,6 +794,11 @@ static void test_noise(void)
 		} else {
 			dir.busy = 0;
 		}
+		noise_lent(&w, &dir, &wait, &x);
+		if (msg.type == HK_DMSG_PASS_S)
+			msg.tokens = tokens_of(msg.req, false);
+		if (dir.flags && rnd() & 1)
+			msg.from = rnd() & 1 ? dir.owner : HOME;
 		if (msg.type == HK_DMSG_GET_X)
 			x &= ~N(msg.from % 64);
 		if (msg.type == HK_DMSG_GET_S || msg.type == HK_DMSG_GET_X)
@@ -499,7 +807,7 @@ static void test_noise(void)
 					       (x >> msg.from % 64 & 1));
 		dir_old = dir;
 		wait_old = wait;
-		ret = hk_dir_step(HOME, &dir, &wait, &msg, &out);
+		ret = hk_dir_step(&w, &dir, &wait, &msg, &out);
 		if (ret) {
 			ok &= ret == -EPROTO && !out.nr && !out.act &&
 			      !memcmp(&dir, &dir_old, sizeof(dir)) &&
@@ -513,7 +821,9 @@ static void test_noise(void)
 		      dir.grants <= HK_DIR_GRANTS_MAX &&
 		      !((wait.rd | wait.wr) & 1) && !(wait.rd & wait.wr) &&
 		      !(wait.have & ~wait.wr) &&
-		      (dir.busy || hk_dir_wait_empty(&wait)) &&
+		      dir.steady <= HK_DIR_STEADY_MAX &&
+		      (dir.busy || hk_dir_wait_empty(&wait) ||
+		       (dir.flags & ASKED && hk_nodes_any(wait.wr))) &&
 		      !(dir.sharers & hk_node_bit(dir.owner));
 		for (i = 0; i < out.nr; i++)
 			ok &= out.msg[i].to && !(out.msg[i].to & 1) &&

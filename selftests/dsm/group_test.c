@@ -281,6 +281,11 @@ static const struct group_case cases[] = {
 	{ "ACK", T(ACK), 0, 3, .tokens = 2, .why = TYPE },
 	{ "DONE", T(DONE), 0, 3, PEER, 2, .why = TYPE },
 	{ "LOST", T(LOST), THEIRS, 3, .tokens = 2, .why = TYPE },
+	{ "LEND", T(LEND), THEIRS, 3, .tokens = 2, .why = TYPE },
+	{ "PASS_S", T(PASS_S), THEIRS, 3, THIRD, 2, .why = TYPE },
+	{ "UNLEND", T(UNLEND), THEIRS, 3, .tokens = 2, .why = TYPE },
+	{ "BACK", T(BACK), 0, 3, .tokens = 2, .why = TYPE },
+	{ "MOVED", T(MOVED), 0, 3, .tokens = 2, .why = TYPE },
 	{ "type behind the last", T(NR), 0, 3, .tokens = 2, .why = TYPE },
 	{ "type 255", 255, 0, 3, .tokens = 2, .why = TYPE },
 

@@ -27,12 +27,19 @@
 #define REQ_DATA	0x33333333
 #define REQ_ACK		0x44444444
 #define OLD		0x55555555
+/* of a request that the event makes anew */
+#define NEW_DATA	0x66666666
+#define NEW_ACK		0x77777777
 #define NO_TOKEN	0xffffffff
 
 struct page_case {
 	const char *name;
 	u16 self;			/* 0: SELF */
 	bool read_x;			/* of the read: the page itself will do */
+	u16 ruler;			/* that is known of, before and after */
+	u16 ruler_next;
+	bool rules;			/* this node is lent the page */
+	bool gives;			/* and has been asked for it */
 	u8 state;
 	struct hk_page_ctx ctx;
 	u8 ev;
@@ -53,6 +60,7 @@ struct page_case {
 #define TO(_s)		.next = HK_PG_##_s
 #define HAVE		HK_DMSG_F_HAVE
 #define NO_DONE		HK_DMSG_F_NO_DONE
+#define RULER		HK_DMSG_F_RULER
 #define RECALL(_t, _acks) \
 	{ .recall_req = REQ, .recall_acks = (_acks), \
 	  .recall_type = HK_DMSG_##_t, \
@@ -251,6 +259,127 @@ static const struct page_case cases[] = {
 	{ "owner upgraded, no other copy", ST(OWNED_WR), EV(GRANT_X),
 	  .msg = { .flags = HAVE | NO_DONE }, TO(EXCLUSIVE), .out = "| WAKE" },
 
+	/* this node is lent the page */
+	{ "lent", ST(EXCLUSIVE), EV(LEND), TO(EXCLUSIVE), .out = "| RULE" },
+	{ "ruler writes", .rules = true, ST(OWNED), EV(WRITE), TO(OWNED_WR),
+	  .ctx_next = { .asked = SELF }, .out = "GET_X>2 HAVE" },
+	{ "ruler that gives the page back writes", .rules = true, .gives = true,
+	  ST(OWNED), EV(WRITE), TO(OWNED_WR), .out = "GET_X>1 HAVE" },
+	{ "ruler reads out", .rules = true, ST(OWNED), EV(FWD_S),
+	  .msg = { .from = SELF, .req = REQ }, TO(OWNED),
+	  .out = "DATA_S>3 RULER" },
+	{ "ruler that wants to write reads out", .rules = true, .gives = true,
+	  ST(OWNED_WR), .ctx = { .asked = SELF }, EV(FWD_S),
+	  .msg = { .from = SELF, .req = REQ }, TO(OWNED_WR),
+	  .ctx_next = { .asked = SELF }, .out = "DATA_S>3 RULER" },
+	{ "ruler is asked for a copy", .rules = true, ST(EXCLUSIVE), EV(FWD_S),
+	  .msg = { .from = SELF, .req = HOME }, TO(EXCLUSIVE_DOWN),
+	  .ctx_next = { .recall_req = HOME, .recall_type = HK_DMSG_FWD_S,
+			.recall_token = REQ_DATA }, .out = "| DOWNGRADE" },
+	{ "ruler downgraded", .rules = true, .gives = true, ST(EXCLUSIVE_DOWN),
+	  .ctx = RECALL(FWD_S, 0), EV(DOWNGRADED), TO(OWNED),
+	  .out = "DATA_S>3 RULER | WAKE" },
+	{ "ruler upgraded, ACKs missing", .rules = true, ST(OWNED_WR),
+	  .ctx = { .asked = SELF }, EV(GRANT_X),
+	  .msg = { .from = SELF, .acks = N(PEER), .flags = HAVE }, TO(OWNED_WR),
+	  .ctx_next = { .asked = SELF, .replied = 1, .acks = N(PEER) },
+	  .out = "" },
+	{ "ruler upgraded", .rules = true, ST(OWNED_WR),
+	  .ctx = { .asked = SELF, .replied = 1, .acks = N(PEER) }, EV(ACK),
+	  .msg = { .from = PEER }, TO(EXCLUSIVE), .out = "DONE>2 req 2 | WAKE" },
+
+	/* another node is lent the page */
+	{ "read copy of a ruler", ST(INVALID_RD), EV(DATA_S),
+	  .msg = { .from = PEER, .flags = RULER }, TO(SHARED), .ruler_next = PEER,
+	  .out = "DONE>4 req 2 | INSTALL | WAKE" },
+	{ "read copy of a ruler that was asked", .ruler = PEER, ST(INVALID_RD),
+	  .ctx = { .asked = PEER }, EV(DATA_S),
+	  .msg = { .from = PEER, .flags = RULER }, TO(SHARED), .ruler_next = PEER,
+	  .out = "DONE>4 req 2 | INSTALL | WAKE" },
+	{ "read copy that is not of the ruler known of", .ruler = PEER,
+	  ST(INVALID_RD), EV(DATA_S), .msg = { .from = 5 }, TO(SHARED),
+	  .out = "DONE>1 req 2 | INSTALL | WAKE" },
+	{ "read where a ruler is known", .ruler = PEER, ST(INVALID), EV(READ),
+	  TO(INVALID_RD), .ctx_next = { .asked = PEER }, .ruler_next = PEER,
+	  .out = "GET_S>4" },
+	{ "read where a ruler is known, the page itself will do", .ruler = PEER,
+	  .read_x = true, ST(INVALID), EV(READ), TO(INVALID_RD),
+	  .ctx_next = { .asked = PEER }, .ruler_next = PEER, .out = "GET_S>4" },
+	{ "write where a ruler is known", .ruler = PEER, ST(INVALID), EV(WRITE),
+	  TO(INVALID_WR), .ruler_next = PEER, .out = "GET_X>1" },
+	{ "write of a ruler's copy", .ruler = PEER, ST(SHARED), EV(WRITE),
+	  TO(SHARED_WR), .ruler_next = PEER, .out = "GET_X>1 HAVE" },
+	{ "drop a ruler's copy", .ruler = PEER, ST(SHARED), EV(DROP), TO(INVALID),
+	  .ruler_next = PEER, .out = "" },
+	{ "not lent any more", .ruler = PEER, ST(INVALID_RD),
+	  .ctx = { .asked = PEER }, EV(MOVED), .msg = { .from = PEER },
+	  TO(INVALID_RD), .out = "GET_S>1" },
+	{ "not lent any more, the page itself will do", .ruler = PEER,
+	  .read_x = true, ST(INVALID_RD), .ctx = { .asked = PEER }, EV(MOVED),
+	  .msg = { .from = PEER }, TO(INVALID_RD), .out = "GET_S>1" },
+	{ "INV of a page that is back: the ruler is forgotten", .ruler = PEER,
+	  ST(SHARED), EV(INV), .msg = { .req = REQ, .flags = RULER },
+	  TO(SHARED_TAKE), .ctx_next = RECALL(INV, 0),
+	  .out = "| TAKE" },
+	{ "INV of a page that is back, no copy: the ruler is forgotten",
+	  .ruler = PEER, ST(INVALID), EV(INV),
+	  .msg = { .req = REQ, .flags = RULER }, TO(INVALID), .out = "ACK>3" },
+	{ "INV of a page that is back while writing: the ruler is forgotten",
+	  .ruler = PEER, ST(INVALID_WR), EV(INV),
+	  .msg = { .req = REQ, .flags = RULER }, TO(INVALID_WR),
+	  .out = "ACK>3" },
+	{ "INV of a page that is back while the ruler is asked", .ruler = PEER,
+	  ST(INVALID_RD), .ctx = { .asked = PEER }, EV(INV),
+	  .msg = { .req = REQ, .flags = RULER },
+	  TO(INVALID_RD), .ctx_next = { .asked = PEER, .moot = 1 },
+	  .out = "ACK>3" },
+	{ "INV of a page that is back while home is asked", ST(INVALID_RD), EV(INV),
+	  .msg = { .req = REQ, .flags = RULER }, TO(INVALID_RD),
+	  .ctx_next = { .moot = 1 }, .out = "ACK>3" },
+	{ "moot: copy of an owner", ST(INVALID_RD), .ctx = { .moot = 1 }, EV(DATA_S),
+	  .msg = { .from = PEER }, TO(INVALID_RD), .out = "DONE>1 req 2, GET_S>1" },
+	{ "moot: copy of home", ST(INVALID_RD), .ctx = { .moot = 1 }, EV(DATA_S),
+	  .msg = { .flags = NO_DONE }, TO(SHARED), .out = "| INSTALL | WAKE" },
+	{ "moot: the page itself", .read_x = true, ST(INVALID_RD),
+	  .ctx = { .moot = 1 }, EV(DATA_X),
+	  .msg = { .from = PEER, .token = OWN_ACK }, TO(EXCLUSIVE),
+	  .out = "DONE>1 req 2 | INSTALL | WAKE" },
+	{ "INV by the ruler", .ruler = PEER, ST(SHARED), EV(INV),
+	  .msg = { .from = PEER, .req = PEER }, TO(SHARED_TAKE),
+	  .ruler_next = PEER,
+	  .ctx_next = { .recall_req = PEER, .recall_type = HK_DMSG_INV,
+			.recall_token = REQ_ACK }, .out = "| TAKE" },
+	{ "INV by the ruler of one that wants to write", .ruler = PEER,
+	  ST(SHARED_WR), EV(INV), .msg = { .from = PEER, .req = PEER },
+	  TO(SHARED_WR_TAKE), .ruler_next = PEER,
+	  .ctx_next = { .recall_req = PEER, .recall_type = HK_DMSG_INV,
+			.recall_token = REQ_ACK }, .out = "| TAKE" },
+	{ "INV by the ruler while it is asked", .ruler = PEER, ST(INVALID_RD),
+	  .ctx = { .asked = PEER }, EV(INV),
+	  .msg = { .from = PEER, .req = PEER }, TO(INVALID_RD),
+	  .ctx_next = { .asked = PEER }, .ruler_next = PEER, .out = "ACK>4" },
+	{ "INV by a ruler that was forgotten", ST(INVALID), EV(INV),
+	  .msg = { .from = PEER, .req = PEER }, TO(INVALID), .out = "ACK>4" },
+	{ "INV by a ruler that was forgotten, while reading", ST(INVALID_RD),
+	  EV(INV), .msg = { .from = PEER, .req = PEER }, TO(INVALID_RD),
+	  .out = "ACK>4" },
+	{ "INV by a ruler that was forgotten, while writing", ST(INVALID_WR),
+	  EV(INV), .msg = { .from = PEER, .req = PEER }, TO(INVALID_WR),
+	  .out = "ACK>4" },
+	{ "moot: not lent any more", ST(INVALID_RD),
+	  .ctx = { .asked = PEER, .moot = 1 }, EV(MOVED), .msg = { .from = PEER },
+	  TO(INVALID_RD), .out = "GET_S>1" },
+	{ "moot: lent once more", ST(INVALID_RD),
+	  .ctx = { .asked = PEER, .moot = 1 }, EV(DATA_S),
+	  .msg = { .from = PEER, .flags = RULER }, TO(INVALID_RD),
+	  .out = "DONE>4 req 2, GET_S>1" },
+	{ "the page itself where a ruler is known", .ruler = PEER, ST(INVALID_WR),
+	  EV(DATA_X), .msg = { .from = PEER }, TO(EXCLUSIVE),
+	  .out = "DONE>1 req 2 | INSTALL | WAKE" },
+	{ "the right to write where a ruler is known", .ruler = PEER,
+	  ST(SHARED_WR), EV(GRANT_X), .msg = { .flags = HAVE | NO_DONE },
+	  TO(EXCLUSIVE), .out = "| WAKE" },
+
 	/* the page went with a node */
 	{ "reader is told", ST(INVALID_RD), EV(LOST), TO(INVALID),
 	  .out = "| WAKE | LOST" },
@@ -385,6 +514,56 @@ static const struct page_case refused[] = {
 	  .ctx = { .replied = 1, .acks = N(PEER) }, EV(LOST) },
 	{ "LOST after an ACK", ST(INVALID_WR), .ctx = { .acks = N(PEER) },
 	  EV(LOST) },
+	{ "lent by another node than home", ST(EXCLUSIVE), EV(LEND),
+	  .msg = { .from = PEER } },
+	{ "lent to home", .self = HOME, ST(EXCLUSIVE), EV(LEND) },
+	{ "lent twice", .rules = true, ST(EXCLUSIVE), EV(LEND) },
+	{ "INV by another node than home or ruler", .ruler = 5, ST(SHARED),
+	  EV(INV), .msg = { .from = PEER, .req = PEER } },
+	{ "INV of a node that wants to write, not by home or ruler", .ruler = 5,
+	  ST(SHARED_WR), EV(INV), .msg = { .from = PEER, .req = PEER } },
+	{ "INV by the ruler, that it has given the page back", .ruler = PEER,
+	  ST(SHARED), EV(INV),
+	  .msg = { .from = PEER, .req = PEER, .flags = RULER } },
+	{ "INV by the ruler for another node", .ruler = PEER, ST(SHARED), EV(INV),
+	  .msg = { .from = PEER, .req = REQ } },
+	{ "INV of nothing, not by home, for another node", .ruler = PEER,
+	  ST(INVALID), EV(INV), .msg = { .from = PEER, .req = REQ } },
+	{ "INV while reading, not by home, for another node", ST(INVALID_RD),
+	  EV(INV), .msg = { .from = PEER, .req = REQ } },
+	{ "INV of an owner by its last ruler", .ruler = PEER, ST(OWNED), EV(INV),
+	  .msg = { .from = PEER, .req = PEER } },
+	{ "FWD_S from itself, not lent", ST(OWNED), EV(FWD_S),
+	  .msg = { .from = SELF, .req = REQ } },
+	{ "GRANT_X from itself, not lent", ST(OWNED_WR), EV(GRANT_X),
+	  .msg = { .from = SELF, .flags = HAVE } },
+	{ "ruler was asked, another one answers", .ruler = PEER, ST(INVALID_RD),
+	  .ctx = { .asked = PEER }, EV(DATA_S),
+	  .msg = { .from = 5, .flags = RULER } },
+	{ "ruler was asked, home answers", .ruler = PEER, ST(INVALID_RD),
+	  .ctx = { .asked = PEER }, EV(DATA_S) },
+	{ "ruler was asked, who answers is none", .ruler = PEER, ST(INVALID_RD),
+	  .ctx = { .asked = PEER }, EV(DATA_S), .msg = { .from = PEER } },
+	{ "ruler was asked, and gives the page away", .ruler = PEER,
+	  ST(INVALID_RD), .ctx = { .asked = PEER }, EV(DATA_X),
+	  .msg = { .from = PEER } },
+	{ "ruler was asked, and gives the page away as ruler", .ruler = PEER,
+	  ST(INVALID_RD), .ctx = { .asked = PEER }, EV(DATA_X),
+	  .msg = { .from = PEER, .flags = RULER } },
+	{ "ruler was asked, home grants", .ruler = PEER, ST(INVALID_RD),
+	  .ctx = { .asked = PEER }, EV(GRANT_X), .msg = { .flags = NO_DONE } },
+	{ "ruler was asked, home says lost", .ruler = PEER, ST(INVALID_RD),
+	  .ctx = { .asked = PEER }, EV(LOST) },
+	{ "ruler's copy without the token", .ruler = PEER, ST(INVALID_RD),
+	  .ctx = { .asked = PEER }, EV(DATA_S),
+	  .msg = { .from = PEER, .flags = RULER, .token = OLD } },
+	{ "ruler's copy with NO_DONE", ST(INVALID_RD), EV(DATA_S),
+	  .msg = { .from = PEER, .flags = RULER | NO_DONE } },
+	{ "home as a ruler", ST(INVALID_RD), EV(DATA_S), .msg = { .flags = RULER } },
+	{ "moved, from a node that was not asked", .ruler = PEER, ST(INVALID_RD),
+	  .ctx = { .asked = PEER }, EV(MOVED), .msg = { .from = 5 } },
+	{ "moved, and home was asked", .ruler = PEER, ST(INVALID_RD), EV(MOVED),
+	  .msg = { .from = PEER } },
 	{ "state that cannot be", .state = HK_PG_NR, EV(READ) },
 	{ "event that cannot be", ST(INVALID), .ev = HK_EV_NR },
 };
@@ -412,10 +591,19 @@ static struct hk_page_ctx with_tokens(struct hk_page_ctx ctx, u8 state,
 {
 	if (asks(state)) {
 		ctx.tokens.data = OWN_DATA;
-		if (state != HK_PG_INVALID_RD || read_x)
+		/* only home may have a page given away to a reader */
+		if (state != HK_PG_INVALID_RD || (read_x && !ctx.asked))
 			ctx.tokens.ack = OWN_ACK;
 	}
 	return ctx;
+}
+
+/* Home is asked anew: whoever was asked before knows nothing of that request */
+static bool asks_again(const struct page_case *c)
+{
+	return c->ev == HK_EV_MOVED ||
+	       (c->ev == HK_EV_DATA_S && c->ctx.moot &&
+		!hk_page_stable(c->next));
 }
 
 /* The tokens that go with a message: of the node's own request, or of another's */
@@ -439,6 +627,11 @@ static struct hk_tokens tokens_of(u8 type, bool own)
 	case HK_DMSG_LOST:
 		return (struct hk_tokens){ data, 0 };
 	case HK_DMSG_DONE:
+	case HK_DMSG_LEND:
+	case HK_DMSG_PASS_S:
+	case HK_DMSG_UNLEND:
+	case HK_DMSG_BACK:
+	case HK_DMSG_MOVED:
 	case HK_DMSG_NONE:
 	case HK_DMSG_NR:
 		break;
@@ -481,13 +674,14 @@ static bool run(const struct page_case *c, int err)
 {
 	u16 self = c->self ? c->self : SELF;
 	struct hk_page_where w = { .gfn = GFN, .self = self, .home = HOME,
-				   .read_x = c->read_x,
+				   .read_x = c->read_x, .ruler = c->ruler,
+				   .rules = c->rules, .gives = c->gives,
 				   .tokens = { OWN_DATA, OWN_ACK } };
 	const struct hk_dmsg msg = msg_of(c, self);
 	u8 state = c->state, want = err ? c->state : c->next;
 	const struct hk_page_ctx ctx_old = with_tokens(c->ctx, state,
 							   c->read_x);
-	const struct hk_page_ctx ctx_want =
+	struct hk_page_ctx ctx_want =
 		err ? ctx_old : with_tokens(c->ctx_next, want, c->read_x);
 	struct hk_page_ctx ctx = ctx_old;
 	const char *out_want = err ? "" : c->out;
@@ -501,11 +695,18 @@ static bool run(const struct page_case *c, int err)
 	/* later events have nothing to do with these */
 	if (c->ev != HK_EV_READ && c->ev != HK_EV_WRITE)
 		w.tokens = (struct hk_tokens){ OLD, OLD };
+	if (asks_again(c)) {
+		w.tokens = (struct hk_tokens){ NEW_DATA, NEW_ACK };
+		if (!err)
+			ctx_want.tokens = (struct hk_tokens){
+				NEW_DATA, c->read_x ? NEW_ACK : 0
+			};
+	}
 	ret = hk_page_step(&w, &state, &ctx, c->ev, msg.type ? &msg : NULL,
 			   &out);
 	show_out(&out, buf, sizeof(buf));
 	if (ret == err && state == want && !strcmp(buf, out_want) &&
-	    !memcmp(&ctx, &ctx_want, sizeof(ctx))) {
+	    (err || out.ruler == c->ruler_next) && !memcmp(&ctx, &ctx_want, sizeof(ctx))) {
 		for (i = 0; i < out.nr; i++)
 			if (out.msg[i].gfn != GFN || out.msg[i].from != self)
 				return false;
@@ -513,8 +714,8 @@ static bool run(const struct page_case *c, int err)
 			own = out.msg[i].type == HK_DMSG_GET_S ||
 			      out.msg[i].type == HK_DMSG_GET_X;
 			tokens = tokens_of(out.msg[i].type, own);
-			if (out.msg[i].type == HK_DMSG_GET_S && c->read_x)
-				tokens.ack = OWN_ACK;
+			if (out.msg[i].type == HK_DMSG_GET_S)
+				tokens = ctx_want.tokens;
 			if (!tokens_equal(out.msg[i].tokens, tokens)) {
 				tap_diag("%s with tokens %x %x",
 					 hk_dmsg_name(out.msg[i].type),
@@ -668,6 +869,9 @@ static void test_misc(void)
 	tap_ok(hk_page_event_of(HK_DMSG_GET_S) == -EINVAL &&
 	       hk_page_event_of(HK_DMSG_GET_X) == -EINVAL &&
 	       hk_page_event_of(HK_DMSG_DONE) == -EINVAL &&
+	       hk_page_event_of(HK_DMSG_PASS_S) == -EINVAL &&
+	       hk_page_event_of(HK_DMSG_UNLEND) == -EINVAL &&
+	       hk_page_event_of(HK_DMSG_BACK) == -EINVAL &&
 	       hk_page_event_of(HK_DMSG_NONE) == -EINVAL &&
 	       hk_page_event_of(255) == -EINVAL,
 	       "messages for home are no page events");
@@ -706,6 +910,8 @@ static void test_noise(void)
 			.gfn = GFN,
 			.self = rnd() & 1 ? HOME : SELF,
 			.home = HOME,
+			.ruler = rnd() & 1 ? 0 : PEER,
+			.tokens = { 1, 2 },
 		};
 		u8 state = rnd() % HK_PG_NR, old = state;
 		u8 ev = rnd() % HK_EV_NR;
@@ -727,6 +933,18 @@ static void test_noise(void)
 		    state == HK_PG_OWNED_WR) {
 			ctx.acks = rnd() & 1 ? 0 : rnd() & ALL(w.self);
 			ctx.replied = rnd() & 1 && ctx.acks;
+		}
+		if (w.self == SELF && rnd() & 1) {
+			w.rules = true;
+			w.gives = rnd() & 1;
+		}
+		if (state == HK_PG_INVALID_RD && rnd() & 1) {
+			ctx.asked = PEER;
+			ctx.moot = rnd() & 1;
+			if (rnd() & 3)
+				msg.from = PEER;
+			if (rnd() & 3)
+				msg.flags = RULER;
 		}
 		ctx = with_tokens(ctx, state, rnd() & 1);
 		if (rnd() & 3)

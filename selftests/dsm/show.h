@@ -38,7 +38,7 @@ static inline const char *show_out(const struct hk_out *out, char *buf,
 {
 	static const char * const acts[] = {
 		"TAKE", "DOWNGRADE", "INSTALL", "INSTALL_ZERO", "WAKE", "FREE",
-		"LOST",
+		"LOST", "RULE",
 	};
 	size_t at = 0;
 	unsigned int i;
@@ -60,6 +60,10 @@ static inline const char *show_out(const struct hk_out *out, char *buf,
 			show(" HAVE");
 		if (m->flags & HK_DMSG_F_NO_DONE)
 			show(" NO_DONE");
+		if (m->flags & HK_DMSG_F_RULER)
+			show(" RULER");
+		if (m->flags & HK_DMSG_F_STEADY)
+			show(" STEADY");
 	}
 	for (i = 0; i < ARRAY_SIZE(acts); i++)
 		if (out->act & (1u << i))

@@ -122,7 +122,7 @@ static void home_gets(struct hk_dir *dir, struct hk_dir_wait *wait, u8 type, u16
 	if (type == HK_DMSG_DONE)
 		m.tokens = (struct hk_tokens){ 0 };
 	memset(out, 0, sizeof(*out));
-	hk_dir_step(1, dir, wait, &m, out);
+	hk_dir_step(&(struct hk_dir_where){ .self = 1, .home = 1 }, dir, wait, &m, out);
 }
 
 static void owner_gets(u8 state, u8 type, enum hk_page_event then, struct hk_out *out)

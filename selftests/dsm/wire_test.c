@@ -60,12 +60,15 @@ struct wire_case {
 	bool check;		/* likewise, whatever @salt is */
 	int len;		/* added to what it should be */
 	u16 peer;		/* 0: PEER */
+	bool lend;
 	const char *why;	/* NULL: taken */
 };
 
 #define T(_t)		.type = HK_DMSG_##_t
 #define HAVE		HK_DMSG_F_HAVE
 #define NO_DONE		HK_DMSG_F_NO_DONE
+#define RULER		HK_DMSG_F_RULER
+#define LEND		.lend = true
 #define FILL		.content = HK_CONTENT_FILL
 #define PAGE		.content = HK_CONTENT_PAGE, .page = true
 #define SAME		.content = HK_CONTENT_SAME
@@ -306,6 +309,92 @@ static const struct wire_case cases[] = {
 	{ "LOST NO_DONE", T(LOST), THEIRS, .flags = NO_DONE, .why = FLAG },
 };
 
+/* Where pages may be lent, and what comes with it where they may not */
+static const struct wire_case lend_cases[] = {
+	{ "GET_S of the sender's page", T(GET_S), THEIRS, .data = 1, LEND },
+	{ "GET_S of another's page", T(GET_S), OTHERS, .data = 1, LEND },
+	{ "GET_X of the sender's page", T(GET_X), THEIRS, LEND, .why = NOT_HOME },
+	{ "DONE for another home", T(DONE), OTHERS + 1, .req = PEER, LEND },
+	{ "DONE for another, another home", T(DONE), OTHERS, .req = THIRD, LEND,
+	  .why = "requester or acks of another node" },
+	{ "INV of another's page, its own request", T(INV), OTHERS, .req = PEER,
+	  .ack = 1, LEND },
+	{ "INV of our page, its own request", T(INV), OURS, .req = PEER, .ack = 1,
+	  LEND },
+	{ "INV of another's page, another's request", T(INV), OTHERS, .req = LAST,
+	  .ack = 1, LEND, .why = NOT_FROM_HOME },
+	{ "INV of home, another's request", T(INV), THEIRS, .req = LAST, .ack = 1,
+	  LEND },
+	{ "INV of home, the page is back", T(INV), THEIRS, .req = LAST, .ack = 1,
+	  .flags = RULER, LEND },
+	{ "INV of our page, nobody lends", T(INV), OURS, .req = PEER, .ack = 1,
+	  .why = NOT_FROM_HOME },
+	{ "DATA_S RULER", T(DATA_S), OTHERS, .data = 1, PAGE, .flags = RULER,
+	  LEND },
+	{ "DATA_S RULER, nobody lends", T(DATA_S), OTHERS, .data = 1, PAGE,
+	  .flags = RULER, .why = "unknown flag" },
+	{ "DATA_X RULER", T(DATA_X), OTHERS, .data = 1, PAGE, .flags = RULER,
+	  LEND, .why = FLAG },
+	{ "GRANT_X RULER", T(GRANT_X), THEIRS, .flags = RULER, LEND,
+	  .why = FLAG },
+	{ "type one too high", T(NR), OURS, LEND, .why = "unknown type" },
+	{ "GET_X STEADY", T(GET_X), OURS, .flags = HK_DMSG_F_STEADY, LEND,
+	  .why = FLAG },
+	{ "BACK STEADY", T(BACK), OURS, .flags = HK_DMSG_F_STEADY, LEND },
+	{ "BACK STEADY, nobody lends", T(BACK), OURS, .flags = HK_DMSG_F_STEADY,
+	  .why = "unknown type" },
+	{ "flag 16", T(GET_X), OURS, .flags = 16, LEND, .why = "unknown flag" },
+	{ "LEND", T(LEND), THEIRS, LEND },
+	{ "LEND, nobody lends", T(LEND), THEIRS, .why = "unknown type" },
+	{ "LEND of our page", T(LEND), OURS, LEND, .why = NOT_FROM_HOME },
+	{ "LEND with a requester", T(LEND), THEIRS, .req = SELF, LEND,
+	  .why = REQ_OR_ACKS },
+	{ "LEND with acks", T(LEND), THEIRS, .acks = N(THIRD), LEND,
+	  .why = REQ_OR_ACKS },
+	{ "LEND with a token", T(LEND), THEIRS, .data = 1, LEND, .why = TOKEN },
+	{ "LEND with a page", T(LEND), THEIRS, PAGE, LEND, .why = CONTENT },
+	{ "LEND HAVE", T(LEND), THEIRS, .flags = HAVE, LEND, .why = FLAG },
+	{ "PASS_S", T(PASS_S), THEIRS, .req = THIRD, .data = 1, LEND },
+	{ "PASS_S for home", T(PASS_S), THEIRS, .req = PEER, .data = 1, LEND },
+	{ "PASS_S, nobody lends", T(PASS_S), THEIRS, .req = THIRD, .data = 1,
+	  .why = "unknown type" },
+	{ "PASS_S of another's page", T(PASS_S), OTHERS, .req = LAST, .data = 1,
+	  LEND, .why = NOT_FROM_HOME },
+	{ "PASS_S for nobody", T(PASS_S), THEIRS, .data = 1, LEND,
+	  .why = "no requester" },
+	{ "PASS_S for a stranger", T(PASS_S), THEIRS, .req = STRANGER, .data = 1,
+	  LEND, .why = "requester is not a member" },
+	{ "PASS_S with a token for ACKs", T(PASS_S), THEIRS, .req = THIRD,
+	  .data = 1, .ack = 2, LEND, .why = TOKEN },
+	{ "PASS_S with acks", T(PASS_S), THEIRS, .req = THIRD, .data = 1,
+	  .acks = N(LAST), LEND, .why = REQ_OR_ACKS },
+	{ "UNLEND", T(UNLEND), THEIRS, LEND },
+	{ "UNLEND, nobody lends", T(UNLEND), THEIRS, .why = "unknown type" },
+	{ "UNLEND of our page", T(UNLEND), OURS, LEND, .why = NOT_FROM_HOME },
+	{ "UNLEND with a requester", T(UNLEND), THEIRS, .req = THIRD, LEND,
+	  .why = REQ_OR_ACKS },
+	{ "UNLEND with a token", T(UNLEND), THEIRS, .ack = 1, LEND, .why = TOKEN },
+	{ "BACK", T(BACK), OURS, LEND },
+	{ "BACK with sharers", T(BACK), OURS, .acks = N(SELF) | N(LAST), LEND },
+	{ "BACK, nobody lends", T(BACK), OURS, .why = "unknown type" },
+	{ "BACK of the sender's page", T(BACK), THEIRS, LEND, .why = NOT_HOME },
+	{ "BACK of another's page", T(BACK), OTHERS, LEND, .why = NOT_HOME },
+	{ "BACK with a stranger", T(BACK), OURS, .acks = N(STRANGER), LEND,
+	  .why = "ACK of a node that is not a member" },
+	{ "BACK with a requester", T(BACK), OURS, .req = PEER, LEND,
+	  .why = REQ_OR_ACKS },
+	{ "BACK with a token", T(BACK), OURS, .data = 1, LEND, .why = TOKEN },
+	{ "BACK with a page", T(BACK), OURS, PAGE, LEND, .why = CONTENT },
+	{ "MOVED", T(MOVED), OTHERS, LEND },
+	{ "MOVED, nobody lends", T(MOVED), OTHERS, .why = "unknown type" },
+	{ "MOVED with a requester", T(MOVED), OTHERS, .req = SELF, LEND,
+	  .why = REQ_OR_ACKS },
+	{ "MOVED with acks", T(MOVED), OTHERS, .acks = N(SELF), LEND,
+	  .why = REQ_OR_ACKS },
+	{ "MOVED with a token", T(MOVED), OTHERS, .data = 1, LEND, .why = TOKEN },
+	{ "MOVED NO_DONE", T(MOVED), OTHERS, .flags = NO_DONE, LEND, .why = FLAG },
+};
+
 static bool same(const struct wire_case *c, const struct hk_dmsg *m)
 {
 	return m->gfn == c->gfn && m->to == N(SELF) && m->acks == c->acks &&
@@ -337,11 +426,13 @@ static void test_case(const struct wire_case *c)
 		.check.salt = htole64(c->salt),
 		.check.hash = htole64(c->hash),
 	};
+	struct hk_page_facts all = facts;
 	struct hk_dmsg m;
 	const char *why;
 
+	all.lend = c->lend;
 	memset(&m, 0xff, sizeof(m));
-	why = hk_page_msg_check(&facts, c->peer ?: PEER, &body.msg,
+	why = hk_page_msg_check(&all, c->peer ?: PEER, &body.msg,
 				(check ? HK_PAGE_MSG_MAX : sizeof(body.msg)) + c->len,
 				c->page, &m);
 	/* of what is too long or too short, nobody looks at the check */
@@ -412,6 +503,8 @@ void test_wire(void)
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
 		test_case(&cases[i]);
+	for (i = 0; i < ARRAY_SIZE(lend_cases); i++)
+		test_case(&lend_cases[i]);
 	test_homes();
 	test_put();
 }

@@ -55,10 +55,19 @@ run 0 "3 nodes, reads exclusive, late local messages" -n 3 -l -x
 run 0 "3 nodes, reads exclusive, groups, late local messages" -n 3 -g -l -x
 run 0 "4 nodes, reads exclusive" -n 4 -w -x
 run 0 "2 nodes, 2 pages, reads exclusive" -n 2 -p 2 -x
+# -e home may lend the page to its owner at any time
+run 0 "2 nodes, homes lent" -n 2 -e
+run 0 "3 nodes, homes lent" -n 3 -e
+run 0 "3 nodes, homes lent, no symmetry reduction" -n 3 -e -w -N
+run 0 "3 nodes, homes lent, reads exclusive, groups" -n 3 -e -g -x
+run 0 "4 nodes, homes lent" -n 4 -e -w
+run 0 "4 nodes, homes lent, reads exclusive" -n 4 -e -w -x
+run 0 "2 nodes, 2 pages, homes lent" -n 2 -p 2 -e
 run 1 "2 nodes, links without order: noticed" -n 2 -u
 run 1 "3 nodes, links without order: noticed" -n 3 -u
 prog=walk
 run 0 "63 nodes at random" 300000 1
+run 0 "63 nodes at random, homes lent" 300000 1 lend
 # where a vCPU lives: -w moves wished for at once, -i interrupts under way, -c of
 # which kinds, -f how far nodes may be behind, -r who raises INIT and SIPI
 prog=residency
@@ -79,6 +88,9 @@ run 0 "loss: 2 nodes" -n 2 -k
 run 0 "loss: 3 nodes" -n 3
 run 0 "loss: 3 nodes, homes move, slow work" -n 3 -M -k
 run 0 "loss: 3 nodes, reads exclusive" -n 3 -x
+run 0 "loss: 2 nodes, homes lent" -n 2 -k -e
+run 0 "loss: 3 nodes, homes lent" -n 3 -e
+run 0 "loss: two of 3 nodes, homes move, slow work, homes lent" -n 3 -L 2 -M -k -e -w
 run 0 "loss: two of 3 nodes, homes move, slow work" -n 3 -L 2 -M -k
 run 0 "loss: 3 nodes, no symmetry reduction" -n 3 -w -N
 run 0 "loss: 3 nodes, the dead one goes on" -n 3 -z -w
@@ -105,6 +117,14 @@ done
 for shape in MP CoRR; do
 	run 0 "litmus: $shape, homes apart, reads exclusive" -t $shape -s -a -x
 done
+for shape in SB SB+fences MP LB 2+2W S R CoRR; do
+	run 0 "litmus: $shape, homes lent" -t $shape -e
+	run 0 "litmus: $shape, pages shared, homes lent" -t $shape -s -e
+done
+for shape in MP CoRR; do
+	run 0 "litmus: $shape, homes apart, homes lent" -t $shape -s -a -e
+done
+run 0 "litmus: IRIW, homes lent" -t IRIW -s -p -e
 run 0 "litmus: IRIW" -t IRIW -s -p
 run 0 "litmus: IRIW, reads exclusive" -t IRIW -s -p -x
 prog=explore
@@ -113,6 +133,7 @@ if [ "$2" = long ]; then
 	run 0 "5 nodes, late local messages" -n 5 -l -w
 	run 0 "4 nodes, reads exclusive, sleepers" -n 4 -x
 	run 0 "5 nodes, reads exclusive" -n 5 -w -x
+	run 0 "4 nodes, homes lent, sleepers" -n 4 -e
 	prog=walk
 	run 0 "63 nodes at random, longer" 3000000 2
 	prog=residency
@@ -129,7 +150,10 @@ if [ "$2" = long ]; then
 	run 0 "litmus: WRC, reads exclusive" -t WRC -x
 	run 0 "litmus: R, homes apart" -t R -s -a
 	run 0 "litmus: WRC, homes apart" -t WRC -s -a -p
+	run 0 "litmus: SB+fences, homes apart, homes lent" -t SB+fences -s -a -e
+	run 0 "litmus: WRC, homes lent" -t WRC -e -p
 	prog=loss
+	run 0 "loss: 3 nodes, the dead one goes on, homes lent" -n 3 -z -e -w
 	run 0 "loss: two of 3 nodes, homes move, slow work, reads exclusive" -n 3 -L 2 -M -k -x
 	run 0 "loss: 4 nodes, two requests at a time" -n 4 -r 2 -c -w
 	run 0 "loss: 4 nodes, four faults, homes move, slow work" -n 4 -f 4 -M -k -w

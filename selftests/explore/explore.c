@@ -11,11 +11,12 @@
 
 void config_print(void)
 {
-	printf("# nodes=%u pages=%u%s%s%s%s%s%s: ",
+	printf("# nodes=%u pages=%u%s%s%s%s%s%s%s: ",
 	       cfg.nodes, cfg.pages, cfg.local_queue ? " late-local" : "",
 	       cfg.unordered ? " unordered" : "",
 	       cfg.groups ? " groups" : "",
 	       cfg.migratory ? " migratory" : "",
+	       cfg.lend ? " lend" : "",
 	       cfg.names ? " names" : "",
 	       cfg.sleepers ? "" : " no-sleepers");
 }
@@ -23,7 +24,8 @@ void config_print(void)
 static void usage(void)
 {
 	fprintf(stderr,
-		"explore [-n NODES] [-p PAGES] [-d DEPTH] [-m STATES] [-q BOUND] [-g] [-l] [-N] [-u] [-w] [-x]\n"
+		"explore [-n NODES] [-p PAGES] [-d DEPTH] [-m STATES] [-q BOUND] [-e] [-g] [-l] [-N] [-u] [-w] [-x]\n"
+		"  -e  home may lend any page to its owner at any time; not with -l\n"
 		"  -g  requests that may go in a group leave late\n"
 		"  -l  messages of a node to itself wait in a queue, too\n"
 		"  -N  names of nodes matter: no symmetry reduction (more states)\n"
@@ -42,7 +44,7 @@ int main(int argc, char **argv)
 	cfg.nodes = 3;
 	cfg.pages = 1;
 	cfg.sleepers = true;
-	while ((c = getopt(argc, argv, "n:p:d:m:q:glNuwx")) != -1) {
+	while ((c = getopt(argc, argv, "n:p:d:m:q:eglNuwx")) != -1) {
 		switch (c) {
 		case 'n':
 			cfg.nodes = strtoul(optarg, NULL, 0);
@@ -61,6 +63,9 @@ int main(int argc, char **argv)
 			break;
 		case 'l':
 			cfg.local_queue = true;
+			break;
+		case 'e':
+			cfg.lend = true;
 			break;
 		case 'g':
 			cfg.groups = true;
@@ -82,8 +87,9 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!cfg.queue_bound)
-		cfg.queue_bound = 2 * cfg.pages;
+		cfg.queue_bound = (cfg.lend ? cfg.nodes + 1 : 2) * cfg.pages;
 	if (optind != argc || cfg.nodes < 2 || cfg.nodes > NODES_MAX ||
+	    (cfg.lend && cfg.local_queue) ||
 	    !cfg.pages || cfg.pages > PAGES_MAX || cfg.queue_bound > QUEUE_MAX)
 		usage();
 	return explore(depth_max, states_max);

@@ -58,6 +58,7 @@ static bool apart;		/* the last node is home of both pages */
 static bool groups;		/* requests may be late, as those of a group are */
 static bool plain;		/* pages move by faults of the vCPUs only */
 static bool migratory;		/* reads may be granted exclusive */
+static bool lent;		/* home may lend the page to its owner */
 unsigned int queue_seen;
 
 /* Two bits for each register and each page's content at the end */
@@ -162,7 +163,7 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 			      u8 copy);
 
 static const char *deliver(struct world *w, u16 from, u16 to, u8 nth,
-			   u8 migrates)
+			   const struct happening *h)
 {
 	struct cell *q = w->q[from][to], cell = q[nth];
 	u8 len = --w->qlen[from][to];
@@ -172,7 +173,11 @@ static const char *deliver(struct world *w, u16 from, u16 to, u8 nth,
 		.flags = tokens_flags(cell.type, cell.flags),
 		.tokens = tokens_msg(cell.type, from, to, cell.req, cell.flags),
 	};
-	struct hk_dir *dir = &w->dir[cell.page];
+	const struct hk_dir_where where = {
+		.self = to, .home = home_of(cell.page), .lend = lent,
+	};
+	struct hk_dir none = { 0 }, *dir = &w->dir[cell.page];
+	struct hk_dir_wait none_wait = { 0 }, *wait = &w->wait[cell.page];
 	int ev = hk_page_event_of(cell.type);
 	struct hk_out out = { 0 };
 	unsigned int i;
@@ -182,12 +187,24 @@ static const char *deliver(struct world *w, u16 from, u16 to, u8 nth,
 	memset(q + len, 0, sizeof(*q));
 	if (ev >= 0)
 		return page_event(w, cell.page, to, ev, &msg, cell.copy);
+	if (to != where.home) {
+		dir = &none;
+		wait = &none_wait;
+		if (w->rule[cell.page].owner == to) {
+			dir = &w->rule[cell.page];
+			wait = &w->rule_wait[cell.page];
+		}
+	}
 	/* whatever home may have seen, as in model.c */
-	dir->grants = migrates;
-	if (hk_dir_step(to, dir, &w->wait[cell.page], &msg, &out))
+	dir->grants = to == where.home && h->migrates;
+	dir->steady = to == where.home && h->steady ? HK_DIR_STEADY_MIN : 0;
+	if (hk_dir_step(&where, dir, wait, &msg, &out))
 		return "-EPROTO from hk_dir_step()";
 	dir->score = 0;
 	dir->grants = 0;
+	dir->steady = 0;
+	/* nobody is at fault here, so no DONE is in vain */
+	dir->flags &= ~(HK_DIR_F_WARY | HK_DIR_F_LOANED);
 	for (i = 0; i < out.nr; i++) {
 		const struct hk_dmsg *m = &out.msg[i];
 
@@ -208,14 +225,14 @@ static const char *deliver(struct world *w, u16 from, u16 to, u8 nth,
 	return NULL;
 }
 
-static const char *deliver_local(struct world *w, u8 migrates)
+static const char *deliver_local(struct world *w, const struct happening *h)
 {
 	const char *bad = NULL;
 	u16 node;
 
 	for (node = 1; node <= nodes; node++)
 		while (!bad && w->qlen[node][node])
-			bad = deliver(w, node, node, 0, migrates);
+			bad = deliver(w, node, node, 0, h);
 	return bad;
 }
 
@@ -223,17 +240,21 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 			      enum hk_page_event ev, const struct hk_dmsg *msg,
 			      u8 copy)
 {
+	struct node_page *np = &w->np[page][self];
+	const struct hk_dir *rule = &w->rule[page];
 	const struct hk_page_where where = {
 		.gfn = page, .self = self, .home = home_of(page),
+		.ruler = np->ruler, .rules = rule->owner == self,
+		.gives = rule->owner == self && (rule->flags & HK_DIR_F_GIVES),
 		.tokens = tokens_get(self), .read_x = true,
 	};
-	struct node_page *np = &w->np[page][self];
 	struct hk_out out = { 0 };
 	unsigned int i;
 	u16 to;
 
 	if (hk_page_step(&where, &np->state, &np->ctx, ev, msg, &out))
 		return "-EPROTO from hk_page_step()";
+	np->ruler = out.ruler;
 	for (i = 0; i < out.nr; i++) {
 		const struct hk_dmsg *m = &out.msg[i];
 
@@ -256,6 +277,8 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 		np->copy = 1;
 	if (out.act & HK_ACT_FREE)
 		np->copy = 0;
+	if (out.act & HK_ACT_RULE)
+		w->rule[page] = hk_dir_lent(self);
 	return NULL;
 }
 
@@ -284,7 +307,7 @@ const char *world_apply(struct world *w, const struct happening *h)
 		bad = page_event(w, h->page, h->node, HK_EV_DROP, NULL, 0);
 		break;
 	case DO_DELIVER:
-		bad = deliver(w, h->from, h->node, h->nth, h->migrates);
+		bad = deliver(w, h->from, h->node, h->nth, h);
 		break;
 	case DO_TAKEN:
 		bad = page_event(w, h->page, h->node, HK_EV_TAKEN, NULL, 0);
@@ -293,7 +316,7 @@ const char *world_apply(struct world *w, const struct happening *h)
 		bad = page_event(w, h->page, h->node, HK_EV_DOWNGRADED, NULL, 0);
 		break;
 	}
-	return bad ?: deliver_local(w, h->migrates);
+	return bad ?: deliver_local(w, h);
 }
 
 static void add_vcpu(const struct world *w, struct happening **h, u8 i)
@@ -364,7 +387,10 @@ static bool comes_first(const struct world *w, u16 from, u16 to, u8 nth)
 	return nth < w->qlen[from][to];
 }
 
-/* Each that may begin a read, once more with the page found to migrate */
+/*
+ * Each that may begin a read, once more with the page found to migrate; and each that may
+ * end a transaction, with the page found to be worth being lent
+ */
 static struct happening *add_ways(const struct world *w,
 				  const struct happening *from,
 				  struct happening *to)
@@ -378,7 +404,12 @@ static struct happening *add_ways(const struct world *w,
 			     w->q[from->from][from->node][from->nth].type ==
 			     HK_DMSG_GET_S);
 
-		if (!read || !w->dir[page].owner)
+		if (lent && happening_is_progress(from) && w->dir[page].busy &&
+		    hk_dir_wait_empty(&w->wait[page])) {
+			*end = *from;
+			end++->steady = 1;
+		}
+		if (!migratory || !read || !w->dir[page].owner)
 			continue;
 		*end = *from;
 		end++->migrates = 1;
@@ -407,7 +438,7 @@ unsigned int world_happenings(const struct world *w, struct happening *h)
 			}
 		}
 	}
-	return migratory ? add_ways(w, start, h) - start : h - start;
+	return migratory || lent ? add_ways(w, start, h) - start : h - start;
 }
 
 void world_first(struct world *w)
@@ -467,6 +498,22 @@ void pack_init(void)
 {
 }
 
+static u8 *pack_rule(const struct world *w, u8 page, u8 *b)
+{
+	const struct hk_dir_wait *wait = &w->rule_wait[page];
+	const struct hk_dir *rule = &w->rule[page];
+
+	*b++ = w->dir[page].flags;
+	*b++ = rule->flags;
+	if (!rule->flags)
+		return b;
+	*b++ = rule->owner | rule->busy << 3;
+	*b++ = rule->sharers >> 1 | wait->rd >> 1 << 4;
+	*b++ = wait->wr >> 1 | wait->have >> 1 << 4;
+	*b++ = wait->last;
+	return b;
+}
+
 static u8 *pack_page(const struct world *w, u8 page, u8 *b)
 {
 	const struct hk_dir_wait *wait = &w->wait[page];
@@ -477,10 +524,15 @@ static u8 *pack_page(const struct world *w, u8 page, u8 *b)
 	*b++ = dir->sharers >> 1 | wait->rd >> 1 << 4;
 	*b++ = wait->wr >> 1 | wait->have >> 1 << 4;
 	*b++ = wait->last;
+	if (lent)
+		b = pack_rule(w, page, b);
 	for (i = 1; i <= nodes; i++) {
 		const struct node_page *np = &w->np[page][i];
 
 		*b++ = np->state | np->copy << 4;
+		if (lent)
+			*b++ = np->ruler | np->ctx.asked << 3 |
+			       np->ctx.moot << 6;
 		if (hk_page_stable(np->state))
 			continue;
 		*b++ = np->ctx.acks >> 1 | np->ctx.replied << 4 |
@@ -513,8 +565,8 @@ unsigned int world_pack(const struct world *w, u8 *buf)
 				const struct cell *q = &w->q[i][j][k];
 
 				*b++ = q->type << 3 | q->req;
-				*b++ = q->flags | q->copy << 2 | q->page << 4 |
-				       !!q->acks << 5;
+				*b++ = q->flags | q->copy << 3 | q->page << 5 |
+				       !!q->acks << 6;
 				if (q->acks)
 					*b++ = q->acks;
 			}
@@ -522,6 +574,26 @@ unsigned int world_pack(const struct world *w, u8 *buf)
 		}
 	}
 	return b - buf;
+}
+
+static const u8 *unpack_rule(struct world *w, u8 page, const u8 *b)
+{
+	struct hk_dir_wait *wait = &w->rule_wait[page];
+	struct hk_dir *rule = &w->rule[page];
+
+	w->dir[page].flags = b[0];
+	rule->flags = b[1];
+	if (!rule->flags)
+		return b + 2;
+	rule->owner = b[2] & 7;
+	rule->busy = b[2] >> 3;
+	rule->sharers = (b[3] & 15) << 1;
+	wait->rd = b[3] >> 4 << 1;
+	wait->wr = (b[4] & 15) << 1;
+	wait->have = b[4] >> 4 << 1;
+	wait->last = b[5];
+	tokens_wait(wait, nodes, true);
+	return b + 6;
 }
 
 static const u8 *unpack_page(struct world *w, u8 page, const u8 *b)
@@ -538,12 +610,19 @@ static const u8 *unpack_page(struct world *w, u8 page, const u8 *b)
 	wait->have = b[2] >> 4 << 1;
 	wait->last = b[3];
 	b += 4;
-	tokens_wait(wait, nodes);
+	tokens_wait(wait, nodes, false);
+	if (lent)
+		b = unpack_rule(w, page, b);
 	for (i = 1; i <= nodes; i++) {
 		struct node_page *np = &w->np[page][i];
 
 		np->state = *b & 15;
 		np->copy = *b++ >> 4;
+		if (lent) {
+			np->ruler = *b & 7;
+			np->ctx.asked = *b >> 3 & 7;
+			np->ctx.moot = *b++ >> 6;
+		}
 		if (hk_page_stable(np->state))
 			continue;
 		np->ctx.acks = (b[0] & 15) << 1;
@@ -588,11 +667,11 @@ void world_unpack(struct world *w, const u8 *b)
 
 				*q = (struct cell){
 					.type = b[0] >> 3, .req = b[0] & 7,
-					.flags = b[1] & 3, .copy = b[1] >> 2 & 3,
-					.page = b[1] >> 4 & 1,
+					.flags = b[1] & 7, .copy = b[1] >> 3 & 3,
+					.page = b[1] >> 5 & 1,
 				};
 				b += 2;
-				if (b[-1] >> 5)
+				if (b[-1] >> 6)
 					q->acks = *b++;
 			}
 			b++;
@@ -644,10 +723,10 @@ void happening_print(const struct world *w, const struct happening *h)
 
 void config_print(void)
 {
-	printf("# %s nodes=%u%s%s%s%s%s: ", test->name, nodes,
+	printf("# %s nodes=%u%s%s%s%s%s%s: ", test->name, nodes,
 	       shared ? " shared" : "", apart ? " homes-apart" : "",
 	       groups ? " groups" : "", plain ? " plain" : "",
-	       migratory ? " migratory" : "");
+	       migratory ? " migratory" : "", lent ? " lend" : "");
 }
 
 static int run(u32 states_max)
@@ -678,12 +757,15 @@ int main(int argc, char **argv)
 	unsigned int i;
 	int c;
 
-	while ((c = getopt(argc, argv, "t:m:gsapx")) != -1) {
+	while ((c = getopt(argc, argv, "t:m:egsapx")) != -1) {
 		switch (c) {
 		case 't':
 			for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 				if (!strcmp(tests[i].name, optarg))
 					test = &tests[i];
+			break;
+		case 'e':
+			lent = true;
 			break;
 		case 'g':
 			groups = true;
@@ -709,7 +791,8 @@ int main(int argc, char **argv)
 	}
 	if (wrong || !test || optind != argc) {
 		fprintf(stderr,
-			"litmus -t SB|SB+fences|MP|LB|2+2W|S|R|CoRR|WRC|IRIW [-m STATES] [-g] [-s] [-a] [-p] [-x]\n"
+			"litmus -t SB|SB+fences|MP|LB|2+2W|S|R|CoRR|WRC|IRIW [-m STATES] [-e] [-g] [-s] [-a] [-p] [-x]\n"
+			"  -e  home may lend any page to its owner at any time\n"
 			"  -g  requests that may go in a group leave late\n"
 			"  -s  every node has a read copy of both pages at first\n"
 			"  -a  one more node is home of both\n"

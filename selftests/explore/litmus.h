@@ -13,7 +13,7 @@
 
 #define NODES_MAX	4
 #define PAGES		2
-#define QUEUE_MAX	6
+#define QUEUE_MAX	12
 #define PACK_MAX	200
 #define CODE_MAX	3
 #define BUFFER_MAX	2	/* no test has more stores in a row */
@@ -22,6 +22,7 @@
 struct node_page {
 	u8 state;
 	u8 copy;
+	u8 ruler;
 	struct hk_page_ctx ctx;
 };
 
@@ -47,6 +48,9 @@ struct world {
 	struct vcpu cpu[NODES_MAX];
 	struct hk_dir dir[PAGES];
 	struct hk_dir_wait wait[PAGES];
+	/* as in model.h */
+	struct hk_dir rule[PAGES];
+	struct hk_dir_wait rule_wait[PAGES];
 	struct node_page np[PAGES][NODES_MAX + 1];
 	u8 qlen[NODES_MAX + 1][NODES_MAX + 1];
 	struct cell q[NODES_MAX + 1][NODES_MAX + 1][QUEUE_MAX];
@@ -70,6 +74,7 @@ struct happening {
 	u8 page;
 	u8 nth;		/* DO_DELIVER: which in the queue */
 	u8 migrates;	/* home thinks so of the page */
+	u8 steady;	/* and of its owner */
 };
 
 static inline bool happening_is_progress(const struct happening *h)

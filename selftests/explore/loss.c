@@ -62,6 +62,8 @@ static struct cell get(struct world *w, u8 from, u8 to)
 
 /* Of the step that is made: home finds the page to migrate */
 static bool migrates;
+/* and its owner to be lent it */
+static bool steady;
 
 static const char *page_msg(struct world *w, u8 from, u8 to,
 			    const struct cell *cell, u8 last);
@@ -120,15 +122,19 @@ static const char *page_event(struct world *w, u8 self, u8 home,
 			      enum hk_page_event ev, const struct hk_dmsg *msg,
 			      u8 val, bool mute)
 {
+	struct node *n = &w->n[self];
 	const struct hk_page_where where = {
 		.self = self, .home = home, .tokens = tokens_get(self),
-		.read_x = true,
+		.ruler = n->ruler, .rules = n->dir.flags & HK_DIR_F_RULES,
+		.gives = n->dir.flags & HK_DIR_F_GIVES, .read_x = true,
 	};
-	struct node *n = &w->n[self];
 	struct hk_out out = { 0 };
 
 	if (hk_page_step(&where, &n->state, &n->ctx, ev, msg, &out))
 		return "-EPROTO from hk_page_step()";
+	n->ruler = out.ruler;
+	if (out.act & HK_ACT_RULE)
+		n->dir = hk_dir_lent(self);
 	if (out.act & HK_ACT_INSTALL) {
 		if (val == VAL_NONE || n->copy != VAL_NONE)
 			return "HK_ACT_INSTALL without data, or over a copy";
@@ -157,22 +163,29 @@ static const char *page_event(struct world *w, u8 self, u8 home,
 	return NULL;
 }
 
-static const char *home_msg(struct world *w, u8 home, const struct hk_dmsg *msg,
+/* At home, or at who is thought to be lent the page */
+static const char *home_msg(struct world *w, u8 self, const struct hk_dmsg *msg,
 			    u8 last)
 {
-	struct node *n = &w->n[home];
+	struct node *n = &w->n[self];
+	const struct hk_dir_where where = {
+		.self = self, .home = w->home[n->rec.epoch], .lend = cfg.lend,
+	};
 	struct hk_out out = { 0 };
 
-	if (w->home[n->rec.epoch] != home)
-		return "message for home sent elsewhere";
 	if (last != LAST_KEEP)
 		n->wait.last = last;
-	n->dir.grants = migrates;
-	if (hk_dir_step(home, &n->dir, &n->wait, msg, &out))
+	n->dir.grants = migrates && self == where.home;
+	n->dir.steady = steady && self == where.home ? HK_DIR_STEADY_MIN : 0;
+	if (hk_dir_step(&where, &n->dir, &n->wait, msg, &out))
 		return "-EPROTO from hk_dir_step()";
 	n->dir.score = 0;
 	n->dir.grants = 0;
-	return queue_out(w, home, &out);
+	n->dir.steady = 0;
+	n->dir.flags &= ~(HK_DIR_F_WARY | HK_DIR_F_LOANED);
+	if (hk_dir_wait_empty(&n->wait))
+		n->wait.last = 0;
+	return queue_out(w, self, &out);
 }
 
 /* A message of the page protocol, of this node's own epoch */
@@ -223,6 +236,7 @@ static void freeze(struct world *w, u8 self, u8 act, u8 epoch_before)
 
 	if ((act & HK_REC_ACT_LEARN) && w->home[epoch_before] == self)
 		n->known = hk_recover_untouched(&n->dir);
+	/* what is absorbed from now on is not asked home about */
 	n->dir = (struct hk_dir){ 0 };
 	n->wait = (struct hk_dir_wait){ 0 };
 	n->build = (struct hk_recover_dir){ 0 };
@@ -235,6 +249,7 @@ static const char *report(struct world *w, u8 self)
 	struct cell cell = { .type = HK_RMSG_REPORT };
 
 	cell.req = hk_recover_page(&n->state, &n->ctx);
+	n->ruler = 0;
 	if (n->known)
 		cell.req |= HK_REPORT_UNTOUCHED;
 	if (home != self)
@@ -494,7 +509,11 @@ const char *world_apply(struct world *w, const struct happening *h)
 	struct hk_recover_in in = { 0 };
 
 	migrates = h->migrates;
+	steady = h->steady;
 	switch ((enum happening_kind)h->kind) {
+	case DO_FORGET:
+		n->ruler = 0;
+		return fault(w, h->node, HK_EV_READ);
 	case DO_READ:
 		return fault(w, h->node, HK_EV_READ);
 	case DO_WRITE:
@@ -535,6 +554,12 @@ static void add_ways(const struct world *w, struct happening **h,
 		     w->q[new.from][new.node][0].type == HK_DMSG_GET_S);
 
 	*(*h)++ = new;
+	if (cfg.lend && happening_is_progress(&new) && home->dir.busy &&
+	    hk_dir_wait_empty(&home->wait)) {
+		new.steady = 1;
+		*(*h)++ = new;
+		new.steady = 0;
+	}
 	if (!cfg.migratory || !read || !home->dir.owner)
 		return;
 	new.migrates = 1;
@@ -546,8 +571,12 @@ static void add(const struct world *w, struct happening **h,
 {
 	const struct hk_dir_wait *wait =
 		&w->n[w->home[w->n[new.node].rec.epoch]].wait;
+	const struct hk_dir_wait *rule = &w->n[new.node].wait;
 	u64 set = wait->rd | wait->wr;
 	u8 node;
+
+	if (new.kind == DO_DELIVER)
+		set |= rule->rd | rule->wr;
 
 	new.last = LAST_KEEP;
 	if ((new.kind != DO_DELIVER && new.kind != DO_TAKEN &&
@@ -580,6 +609,10 @@ static void add_wishes(const struct world *w, struct happening **h, u8 i,
 	    (!cfg.faults || w->faults < cfg.faults)) {
 		new.kind = DO_READ;
 		add(w, h, new);
+		if (n->ruler && n->state == HK_PG_INVALID && running(n)) {
+			new.kind = DO_FORGET;
+			add(w, h, new);
+		}
 		new.kind = DO_WRITE;
 		add(w, h, new);
 	}
@@ -709,7 +742,8 @@ static const char *check_node(const struct node *n, u16 self)
 		return "context left over in a stable state";
 	if (!tokens_ctx_right(&n->ctx, n->state, self))
 		return "a node remembers tokens that are not its request's";
-	if (!tokens_wait_right(&n->wait, cfg.nodes))
+	if (!tokens_wait_right(&n->wait, cfg.nodes,
+			       n->dir.flags & HK_DIR_F_RULES))
 		return "home has other tokens than those of who waits";
 	if (!!n->copy != (state_mapped_r(n->state) || replied))
 		return "memory kept without a use, or missing";
@@ -729,7 +763,20 @@ static const char *check_quiet(const struct world *w)
 {
 	const struct node *home = &w->n[w->home[w->epochs]];
 	const struct hk_dir *dir = &home->dir;
+	u16 owner = dir->owner;
 	u8 i;
+
+	if (dir->flags & HK_DIR_F_ASKED)
+		return "all is quiet and the page is asked back";
+	/* where the page is lent it is the owner who knows */
+	if (dir->flags & HK_DIR_F_LENT) {
+		dir = &w->n[owner].dir;
+		if (!lives(w, owner) || dir->flags != HK_DIR_F_RULES ||
+		    dir->owner != owner)
+			return "the page is not lent to whom home thinks it is";
+		if (dir->busy || !hk_dir_wait_empty(&w->n[owner].wait))
+			return "all is quiet and who is lent the page is busy";
+	}
 
 	if (dir->busy || !hk_dir_wait_empty(&home->wait))
 		return "all is quiet and the directory is busy";
@@ -737,7 +784,7 @@ static const char *check_quiet(const struct world *w)
 		return "directory without an owner has sharers";
 	if (dir->sharers & hk_node_bit(dir->owner))
 		return "directory has the owner among the sharers";
-	if (dir->owner && (dir->flags || !lives(w, dir->owner)))
+	if (dir->owner && ((dir->flags & ~HK_DIR_F_RULES) || !lives(w, dir->owner)))
 		return "owner in the directory is dead, or page lost and owned";
 	if (!dir->owner && !dir->flags && w->granted)
 		return "page taken for untouched that was granted once";
@@ -750,6 +797,11 @@ static const char *check_quiet(const struct world *w)
 				return "a dead sharer in the directory";
 			continue;
 		}
+		if ((n->dir.flags & HK_DIR_F_RULES) && &n->dir != dir)
+			return "a node rules a page that it is not lent";
+		if (n->ruler && (!(home->dir.sharers & hk_node_bit(i)) ||
+				 n->ruler != owner))
+			return "a reader may ask a node that rules no more";
 		if (n->known)
 			return "knowledge of an old directory left over";
 		if (n->state == HK_PG_SHARED && (dir->owner == i || !sharer))

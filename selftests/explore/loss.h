@@ -11,7 +11,7 @@
 
 #define NODES_MAX	4
 #define EPOCHS_MAX	3	/* the first one, and one for each loss */
-#define QUEUE_MAX	14	/* room; what is checked is queue_bound */
+#define QUEUE_MAX	15	/* room; what is checked is queue_bound */
 #define PACK_MAX	250
 
 /* As in model.h */
@@ -26,7 +26,9 @@ struct node {
 	u8 asleep;
 	u8 work;	/* HK_REC_ACT_* not done yet */
 	u8 known;	/* this node knows that the page is untouched */
+	u8 ruler;	/* as the engine wants it back */
 	struct hk_page_ctx ctx;
+	/* as home, or as the owner that is lent the page */
 	struct hk_dir dir;
 	struct hk_dir_wait wait;
 	struct hk_recover_dir build;
@@ -56,6 +58,7 @@ struct world {
 
 enum happening_kind {
 	DO_READ,
+	DO_FORGET,	/* likewise, it was forgotten who ruled the last copy */
 	DO_WRITE,
 	DO_STORE,
 	DO_DROP,
@@ -75,6 +78,7 @@ struct happening {
 	u8 from;
 	u8 last;	/* node served last, as far as home is told */
 	u8 migrates;	/* likewise, what it thinks of the page */
+	u8 steady;	/* and of its owner */
 };
 
 static inline bool happening_is_progress(const struct happening *h)
@@ -94,6 +98,7 @@ struct config {
 	bool slow;		/* the work of a step takes its time */
 	bool undead;		/* who is declared dead goes on all the same */
 	bool migratory;		/* reads may be granted exclusive */
+	bool lend;		/* home may lend the page to its owner */
 	bool sleepers;
 	bool names;
 	unsigned int queue_bound;

@@ -52,6 +52,8 @@ static void cell_print(const struct cell *c)
 			printf(" HAVE");
 		if (c->flags & HK_DMSG_F_NO_DONE)
 			printf(" NO_DONE");
+		if (c->flags & HK_DMSG_F_RULER)
+			printf(" RULER");
 		if (c->val)
 			printf(" %s data",
 			       c->val == VAL_CURRENT ? "current" : "OLD");
@@ -68,6 +70,11 @@ static void node_print(const struct world *w, u8 i)
 	       hk_recover_step_name(n->rec.step));
 	set_print("marks of", n->rec.marks);
 	printf("; %s", hk_page_state_name(n->state));
+	if (n->ruler)
+		printf("(ruler %u)", n->ruler);
+	if (n->ctx.asked)
+		printf("(asked %u%s)", n->ctx.asked,
+		       n->ctx.moot ? ", moot" : "");
 	if (n->ctx.replied)
 		printf("(replied)");
 	set_print(n->ctx.replied ? "(acks missing)" : "(acks)", n->ctx.acks);
@@ -85,6 +92,12 @@ static void node_print(const struct world *w, u8 i)
 			printf(" busy with %u", n->dir.busy);
 		if (n->dir.flags & HK_DIR_F_LOST)
 			printf(" LOST");
+		if (n->dir.flags & HK_DIR_F_LENT)
+			printf(n->dir.flags & HK_DIR_F_ASKED ?
+			       " lent and asked back" : " lent");
+		if (n->dir.flags & HK_DIR_F_RULES)
+			printf(n->dir.flags & HK_DIR_F_GIVES ?
+			       " rules and gives" : " rules");
 		set_print("readers wait", n->wait.rd);
 		set_print("writers wait", n->wait.wr);
 	}
@@ -127,6 +140,9 @@ void happening_print(const struct world *w, const struct happening *h)
 	case DO_READ:
 		printf("node %u: read fault\n", h->node);
 		break;
+	case DO_FORGET:
+		printf("node %u: read fault, last ruler forgotten\n", h->node);
+		break;
 	case DO_WRITE:
 		printf("node %u: write fault\n", h->node);
 		break;
@@ -167,21 +183,23 @@ void config_print(void)
 		printf(" requests=%u", cfg.requests);
 	if (cfg.faults)
 		printf(" faults=%u", cfg.faults);
-	printf("%s%s%s%s%s%s%s: ", cfg.moved ? " homes-move" : "",
+	printf("%s%s%s%s%s%s%s%s: ", cfg.moved ? " homes-move" : "",
 	       cfg.calm ? " calm" : "", cfg.slow ? " slow-work" : "",
 	       cfg.undead ? " undead" : "", cfg.names ? " names" : "",
 	       cfg.migratory ? " migratory" : "",
+	       cfg.lend ? " lend" : "",
 	       cfg.sleepers ? "" : " no-sleepers");
 }
 
 static void usage(void)
 {
 	fprintf(stderr,
-		"loss [-n NODES] [-L LOSSES] [-r REQUESTS] [-f FAULTS] [-d DEPTH] [-m STATES] [-q BOUND] [-M] [-c] [-k] [-z] [-N] [-w] [-x]\n"
+		"loss [-n NODES] [-L LOSSES] [-r REQUESTS] [-f FAULTS] [-d DEPTH] [-m STATES] [-q BOUND] [-M] [-c] [-e] [-k] [-z] [-N] [-w] [-x]\n"
 		"  -r  requests under way at once\n"
 		"  -f  faults at all, 7 at most\n"
 		"  -M  home may move though it lives\n"
 		"  -c  no faults from a loss to the end of the recovery\n"
+		"  -e  home may lend any page to its owner at any time\n"
 		"  -k  the work of a step takes its time\n"
 		"  -z  who is declared dead is cut off only, and goes on\n"
 		"  -N  names of nodes matter: no symmetry reduction (more states)\n"
@@ -201,7 +219,7 @@ int main(int argc, char **argv)
 	cfg.requests = NODES_MAX;
 	cfg.sleepers = true;
 	cfg.queue_bound = 8;
-	while ((c = getopt(argc, argv, "n:L:r:f:d:m:q:MckzNwx")) != -1) {
+	while ((c = getopt(argc, argv, "n:L:r:f:d:m:q:McekzNwx")) != -1) {
 		switch (c) {
 		case 'n':
 			cfg.nodes = strtoul(optarg, NULL, 0);
@@ -229,6 +247,9 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			cfg.calm = true;
+			break;
+		case 'e':
+			cfg.lend = true;
 			break;
 		case 'k':
 			cfg.slow = true;

@@ -94,6 +94,11 @@ static void code_page(struct coder *c, struct node *n, u8 self)
 	code(c, n->state, 4);
 	code(c, n->copy, 2);
 	code(c, n->asleep, 2);
+	if (cfg.lend) {
+		code_node(c, n->ruler);
+		code_node(c, x->asked);
+		code(c, x->moot, 1);
+	}
 	if (hk_page_stable(n->state))
 		return;
 	code_set(c, &x->acks);
@@ -101,7 +106,7 @@ static void code_page(struct coder *c, struct node *n, u8 self)
 	code(c, x->no_done, 1);
 	code_node(c, x->recall_req);
 	recall = recall_stored(x);
-	code(c, recall, 4);
+	code(c, recall, 5);
 	if (c->reads)
 		x->recall_type = recall;
 	if (recall == HK_DMSG_FWD_X || recall == RECALL_READ_X)
@@ -124,12 +129,13 @@ static void code_home(struct coder *c, struct node *n)
 		code_node(c, dir->owner);
 		code_node(c, dir->busy);
 		code_set(c, &dir->sharers);
-		code(c, dir->flags, 1);
+		code(c, dir->flags, 5);
 		code_set(c, &wait->rd);
 		code_set(c, &wait->wr);
 		code_set(c, &wait->have);
 		if (c->reads)
-			tokens_wait(wait, cfg.nodes);
+			tokens_wait(wait, cfg.nodes,
+				    dir->flags & HK_DIR_F_RULES);
 	}
 	there = memcmp(rd, &none, sizeof(none)) != 0;
 	if (code(c, there, 1)) {
@@ -163,7 +169,7 @@ static void code_cell(struct coder *c, struct cell *cell)
 {
 	u64 acks = cell->acks;
 
-	code(c, cell->type, 4);
+	code(c, cell->type, 5);
 	code(c, cell->epoch, 2);
 	if (cell->type == HK_RMSG_MARK || cell->type == HK_RMSG_REPORT) {
 		code(c, cell->req, 3);
@@ -171,7 +177,7 @@ static void code_cell(struct coder *c, struct cell *cell)
 		code_node(c, cell->req);
 		code_set(c, &acks);
 		cell->acks = acks;
-		code(c, cell->flags, 2);
+		code(c, cell->flags, 3);
 		code(c, cell->val, 2);
 	}
 }

@@ -95,7 +95,7 @@ static bool taken(const struct hk_dmsg *m, u16 to)
 	static struct hk_homes homes;
 	const struct hk_page_facts facts = {
 		.ram_pages = cfg.pages, .members = world_nodes(),
-		.homes = &homes, .self = to,
+		.homes = &homes, .self = to, .lend = cfg.lend,
 	};
 
 	for (; homes.nr < cfg.pages; homes.nr++)
@@ -126,6 +126,9 @@ static const char *queue_out(struct world *w, u8 page, u16 self,
 			return "message with a wrong gfn or sender";
 		if (!tokens_right(m))
 			return "message with tokens that are not its request's";
+		if (m->type == HK_DMSG_GET_S && !m->tokens.ack !=
+		    !(m->to & hk_node_bit(home_of(page))))
+			return "token for the page itself to another node than home";
 		if (!m->to || m->to & ~world_nodes())
 			return "message to nobody";
 		if ((m->to & (m->to - 1)) && m->type != HK_DMSG_INV)
@@ -157,6 +160,10 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 		.gfn = page,
 		.self = self,
 		.home = home_of(page),
+		.ruler = np->ruler,
+		.rules = w->rule[page].owner == self,
+		.gives = w->rule[page].owner == self &&
+			 (w->rule[page].flags & HK_DIR_F_GIVES),
 		.tokens = tokens_get(self),
 		.read_x = true,
 	};
@@ -165,6 +172,7 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 
 	if (hk_page_step(&where, &np->state, &np->ctx, ev, msg, &out))
 		return "-EPROTO from hk_page_step()";
+	np->ruler = out.ruler;
 
 	bad = queue_out(w, page, self, &out);
 	if (bad)
@@ -195,6 +203,11 @@ static const char *page_event(struct world *w, u8 page, u16 self,
 	}
 	if (out.act & HK_ACT_WAKE)
 		np->asleep = 0;
+	if (out.act & HK_ACT_RULE) {
+		if (w->rule[page].owner)
+			return "a page is lent twice";
+		w->rule[page] = hk_dir_lent(self);
+	}
 	return check_mapping(&old, np, ev);
 }
 
@@ -212,21 +225,37 @@ static const char *deliver(struct world *w, u16 from, u16 to, u8 nth,
 		.type = cell.type,
 		.flags = tokens_flags(cell.type, cell.flags),
 	};
+	const struct hk_dir_where where = {
+		.self = to, .home = home_of(cell.page), .lend = cfg.lend,
+	};
+	struct hk_dir none = { 0 }, *dir = &w->dir[cell.page];
+	struct hk_dir_wait none_wait = { 0 }, *wait = &w->wait[cell.page];
 	struct hk_out out = { 0 };
-	struct hk_dir *dir = &w->dir[cell.page];
 	int ev = hk_page_event_of(cell.type);
 
 	if (ev >= 0)
 		return page_event(w, cell.page, to, ev, &msg, cell.val);
-	if (to != home_of(cell.page))
-		return "message for home sent elsewhere";
+	if (to != where.home) {
+		dir = &none;
+		wait = &none_wait;
+		if (w->rule[cell.page].owner == to) {
+			dir = &w->rule[cell.page];
+			wait = &w->rule_wait[cell.page];
+		}
+	}
 	if (h->last != LAST_KEEP)
-		w->wait[cell.page].last = h->last;
-	dir->grants = h->migrates;
-	if (hk_dir_step(to, dir, &w->wait[cell.page], &msg, &out))
+		wait->last = h->last;
+	dir->grants = to == where.home && h->migrates;
+	dir->steady = to == where.home && h->steady ? HK_DIR_STEADY_MIN : 0;
+	if (hk_dir_step(&where, dir, wait, &msg, &out))
 		return "-EPROTO from hk_dir_step()";
 	dir->score = 0;
 	dir->grants = 0;
+	dir->steady = 0;
+	/* nobody is at fault here, so no DONE is in vain */
+	dir->flags &= ~(HK_DIR_F_WARY | HK_DIR_F_LOANED);
+	if (dir == &none && (none.owner || !hk_dir_wait_empty(&none_wait)))
+		return "an entry out of nothing";
 	return queue_out(w, cell.page, to, &out);
 }
 
@@ -265,7 +294,10 @@ const char *world_apply(struct world *w, const struct happening *h)
 	const char *bad = NULL;
 
 	switch ((enum happening_kind)h->kind) {
+	case DO_FORGET:
 	case DO_READ:
+		if (h->kind == DO_FORGET)
+			np->ruler = 0;
 		bad = page_event(w, h->page, h->node, HK_EV_READ, NULL, 0);
 		if (cfg.sleepers && !hk_page_may_read(np->state))
 			np->asleep |= SLEEP_READ;
@@ -300,7 +332,8 @@ const char *world_apply(struct world *w, const struct happening *h)
 /*
  * What home thinks of a page is left open, too: each read may find the page to migrate or
  * not, whatever has been seen. So what is shown does not depend on how that is found, and
- * the score, which would make many worlds of one, is not kept.
+ * the score, which would make many worlds of one, is not kept. Likewise whether the owner
+ * writes so steadily that it is lent the page.
  */
 static void add_ways(const struct world *w, struct happening **h,
 		     struct happening new)
@@ -310,6 +343,13 @@ static void add_ways(const struct world *w, struct happening **h,
 		     w->q[new.from][new.node][new.nth].type == HK_DMSG_GET_S);
 
 	*(*h)++ = new;
+	/* a DONE, or an ACK at home that makes it say one to itself */
+	if (cfg.lend && happening_is_progress(&new) && w->dir[new.page].busy &&
+	    hk_dir_wait_empty(&w->wait[new.page])) {
+		new.steady = 1;
+		*(*h)++ = new;
+		new.steady = 0;
+	}
 	if (!cfg.migratory || !read || !w->dir[new.page].owner)
 		return;
 	new.migrates = 1;
@@ -320,7 +360,8 @@ static void add(const struct world *w, struct happening **h,
 		struct happening new)
 {
 	const struct hk_dir_wait *wait = &w->wait[new.page];
-	u64 set = wait->rd | wait->wr;
+	const struct hk_dir_wait *rule = &w->rule_wait[new.page];
+	u64 set = wait->rd | wait->wr | rule->rd | rule->wr;
 	u16 node;
 
 	/*
@@ -375,6 +416,10 @@ unsigned int world_happenings(const struct world *w, struct happening *h)
 			np = &w->np[page][i];
 			new.kind = DO_READ;
 			add(w, &h, new);
+			if (np->ruler && np->state == HK_PG_INVALID) {
+				new.kind = DO_FORGET;
+				add(w, &h, new);
+			}
 			new.kind = DO_WRITE;
 			add(w, &h, new);
 			if (mapped_w(np)) {
@@ -467,12 +512,17 @@ static const char *check_node(const struct node_page *np, u16 self)
 
 static const char *check_quiet(const struct world *w, u8 page)
 {
-	const struct hk_dir *dir = &w->dir[page];
+	const struct hk_dir *dir = &w->dir[page], *rule = &w->rule[page];
 	const struct node_page *np;
 	u16 i;
 
-	if (dir->busy || !hk_dir_wait_empty(&w->wait[page]))
+	if (dir->busy || !hk_dir_wait_empty(&w->wait[page]) || rule->busy ||
+	    !hk_dir_wait_empty(&w->rule_wait[page]) ||
+	    (rule->flags & HK_DIR_F_GIVES))
 		return "all is quiet and the directory is busy";
+	/* where the page is lent it is the owner who knows */
+	if (rule->owner)
+		dir = rule;
 	for (i = 1; i <= cfg.nodes; i++) {
 		np = &w->np[page][i];
 		switch ((enum hk_page_state)np->state) {
@@ -510,12 +560,59 @@ static const char *check_quiet(const struct world *w, u8 page)
 	return NULL;
 }
 
-static const char *check_dir(const struct world *w, u8 page)
+/* Has @from said to @to what is under way still? */
+static bool under_way(const struct world *w, u8 page, u16 from, u16 to, u8 type)
 {
-	const struct hk_dir *dir = &w->dir[page];
-	const struct hk_dir_wait *wait = &w->wait[page];
+	u8 k;
 
-	if (dir->owner > cfg.nodes || dir->busy > cfg.nodes || dir->score || dir->grants ||
+	for (k = 0; k < w->qlen[from][to]; k++)
+		if (w->q[from][to][k].page == page &&
+		    w->q[from][to][k].type == type)
+			return true;
+	return false;
+}
+
+/*
+ * Who knows of somebody that is lent the page is known to home, or does not ask any more
+ * before home's INV is there
+ */
+static const char *check_lent(const struct world *w, u8 page)
+{
+	const struct hk_dir *dir = &w->dir[page], *rule = &w->rule[page];
+	const u16 home = home_of(page), owner = dir->owner;
+	bool lent = dir->flags & HK_DIR_F_LENT;
+	bool comes = owner && under_way(w, page, home, owner, HK_DMSG_LEND);
+	bool goes = owner && under_way(w, page, owner, home, HK_DMSG_BACK);
+	u16 i;
+
+	if ((dir->flags & HK_DIR_F_ASKED) && !w->wait[page].wr)
+		return "a page asked back for nobody";
+	if (lent != (rule->owner || comes || goes) ||
+	    (rule->owner && (rule->owner != owner || comes || goes)))
+		return "the page is not lent to whom home thinks it is";
+	if (!rule->owner && (rule->flags || rule->sharers || rule->busy))
+		return "entry without a ruler";
+	for (i = 1; i <= cfg.nodes; i++) {
+		const struct node_page *np = &w->np[page][i];
+		bool gone = !lent && under_way(w, page, home, i, HK_DMSG_INV);
+
+		if (np->ruler && !(dir->sharers & hk_node_bit(i)) && !gone &&
+		    !(dir->busy == i && owner == i))
+			return "a reader may ask a node that rules no more";
+		if (np->ruler && lent && np->ruler != owner)
+			return "a reader may ask a node that never ruled";
+		if (np->ruler && (np->state == HK_PG_OWNED ||
+				  np->state == HK_PG_EXCLUSIVE))
+			return "an owner knows of another ruler";
+	}
+	return NULL;
+}
+
+static const char *check_dir(const struct hk_dir *dir,
+			     const struct hk_dir_wait *wait)
+{
+	if (dir->owner > cfg.nodes || dir->busy > cfg.nodes || dir->score ||
+	    dir->grants || dir->steady ||
 	    ((dir->sharers | wait->rd | wait->wr | wait->have) &
 	     ~world_nodes()))
 		return "directory names nodes that do not exist";
@@ -523,9 +620,10 @@ static const char *check_dir(const struct world *w, u8 page)
 		return "directory has the owner among the sharers";
 	if ((wait->rd & wait->wr) || (wait->have & ~wait->wr))
 		return "wait sets contradict each other";
-	if (!dir->busy && !hk_dir_wait_empty(wait))
+	if (!dir->busy && !hk_dir_wait_empty(wait) &&
+	    !(dir->flags & HK_DIR_F_ASKED))
 		return "directory idle while somebody waits";
-	if (!tokens_wait_right(wait, cfg.nodes))
+	if (!tokens_wait_right(wait, cfg.nodes, dir->flags & HK_DIR_F_RULES))
 		return "home has other tokens than those of who waits";
 	return NULL;
 }
@@ -567,7 +665,11 @@ const char *world_check(const struct world *w)
 			return "one node can write while another can read";
 		if (w->written[page] && !current)
 			return "the last value written is lost";
-		bad = check_dir(w, page);
+		bad = check_dir(&w->dir[page], &w->wait[page]);
+		if (!bad)
+			bad = check_dir(&w->rule[page], &w->rule_wait[page]);
+		if (!bad)
+			bad = check_lent(w, page);
 		if (!bad && world_quiet(w))
 			bad = check_quiet(w, page);
 		if (bad)
@@ -607,6 +709,8 @@ static void cell_print(const struct cell *c)
 		printf(" HAVE");
 	if (c->flags & HK_DMSG_F_NO_DONE)
 		printf(" NO_DONE");
+	if (c->flags & HK_DMSG_F_RULER)
+		printf(" RULER");
 	if (c->val)
 		printf(" %s data", val_name(c->val));
 }
@@ -623,11 +727,29 @@ void world_print(const struct world *w)
 			printf(" busy with %u", w->dir[page].busy);
 		set_print("readers wait", w->wait[page].rd);
 		set_print("writers wait", w->wait[page].wr);
+		if (w->dir[page].flags & HK_DIR_F_LENT)
+			printf(w->dir[page].flags & HK_DIR_F_ASKED ?
+			       ", lent and asked back" : ", lent");
+		if (w->rule[page].owner) {
+			printf("; node %u rules%s: ", w->rule[page].owner,
+			       w->rule[page].flags & HK_DIR_F_GIVES ?
+			       " and gives" : "");
+			set_print("sharers", w->rule[page].sharers);
+			if (w->rule[page].busy)
+				printf(" busy with %u", w->rule[page].busy);
+			set_print("readers wait", w->rule_wait[page].rd);
+			set_print("writers wait", w->rule_wait[page].wr);
+		}
 		printf(";");
 		for (i = 1; i <= cfg.nodes; i++) {
 			const struct node_page *np = &w->np[page][i];
 
 			printf(" %u:%s", i, hk_page_state_name(np->state));
+			if (np->ruler)
+				printf("(ruler %u)", np->ruler);
+			if (np->ctx.asked)
+				printf("(asked %u%s)", np->ctx.asked,
+				       np->ctx.moot ? ", moot" : "");
 			if (np->ctx.replied)
 				printf("(replied)");
 			set_print(np->ctx.replied ? "(acks missing)" : "(acks)",
@@ -660,6 +782,10 @@ void happening_print(const struct world *w, const struct happening *h)
 	switch ((enum happening_kind)h->kind) {
 	case DO_READ:
 		printf("node %u: read fault on page %u\n", h->node, h->page);
+		break;
+	case DO_FORGET:
+		printf("node %u: read fault on page %u, last ruler forgotten\n",
+		       h->node, h->page);
 		break;
 	case DO_WRITE:
 		printf("node %u: write fault on page %u\n", h->node, h->page);

@@ -15,7 +15,12 @@
 #define NODES_MAX	5
 #endif
 #define PAGES_MAX	2
-#define QUEUE_MAX	6	/* room; the bound that is checked is lower */
+/* room; the bound that is checked is lower */
+#if NODES_MAX < 8
+#define QUEUE_MAX	12
+#else
+#define QUEUE_MAX	(2 * NODES_MAX + 4)
+#endif
 #define PACK_MAX	160
 
 /*
@@ -31,6 +36,7 @@ struct node_page {
 	u8 state;
 	u8 copy;	/* VAL_* of the page's memory here */
 	u8 asleep;	/* SLEEP_*: faulting threads waiting for HK_ACT_WAKE */
+	u8 ruler;	/* as the engine wants it back */
 	struct hk_page_ctx ctx;
 };
 
@@ -54,6 +60,9 @@ struct cell {
 struct world {
 	struct hk_dir dir[PAGES_MAX];
 	struct hk_dir_wait wait[PAGES_MAX];
+	/* of the owner that is lent the page, if one is; of others there is none */
+	struct hk_dir rule[PAGES_MAX];
+	struct hk_dir_wait rule_wait[PAGES_MAX];
 	u8 written[PAGES_MAX];
 	struct node_page np[PAGES_MAX][NODES_MAX + 1];
 	u8 qlen[NODES_MAX + 1][NODES_MAX + 1];
@@ -62,6 +71,7 @@ struct world {
 
 enum happening_kind {
 	DO_READ,	/* read fault */
+	DO_FORGET,	/* likewise, it was forgotten who ruled the last copy */
 	DO_WRITE,	/* write fault */
 	DO_STORE,	/* a write through the mapping, without a fault */
 	DO_DROP,
@@ -80,6 +90,7 @@ struct happening {
 	u8 nth;		/* DO_DELIVER: which in the queue, 0 on ordered links */
 	u8 last;	/* node served last, as far as home is told */
 	u8 migrates;	/* likewise, what it thinks of the page */
+	u8 steady;	/* and of its owner */
 };
 
 static inline bool happening_is_progress(const struct happening *h)
@@ -95,6 +106,7 @@ struct config {
 	bool local_queue;	/* messages of a node to itself may be late */
 	bool unordered;		/* links do not keep the order: must fail */
 	bool migratory;		/* reads may be granted exclusive */
+	bool lend;		/* home may lend the page to its owner */
 	bool groups;		/* requests may be late, as those of a group are */
 	bool sleepers;		/* keep track of who waits for a WAKE */
 	bool names;		/* no symmetry reduction */

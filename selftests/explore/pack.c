@@ -59,6 +59,25 @@ static u8 recall_code(u8 type)
 	       type == HK_DMSG_INV ? 3 : type == RECALL_READ_X ? 4 : 0;
 }
 
+static u8 *pack_rule(const struct world *w, u8 page, u8 *b, const u8 *p)
+{
+	const struct hk_dir_wait *wait = &w->rule_wait[page];
+	const struct hk_dir *rule = &w->rule[page];
+
+	*b++ = p[rule->owner] |
+	       !!(w->dir[page].flags & HK_DIR_F_LENT) << 3 |
+	       !!(w->dir[page].flags & HK_DIR_F_ASKED) << 4 |
+	       !!(rule->flags & HK_DIR_F_GIVES) << 5;
+	if (!rule->owner)
+		return b;
+	*b++ = p[rule->busy];
+	*b++ = set_rename(rule->sharers, p);
+	*b++ = set_rename(wait->rd, p);
+	*b++ = set_rename(wait->wr, p);
+	*b++ = set_rename(wait->have, p);
+	return b;
+}
+
 static unsigned int pack_named(const struct world *w, u8 *buf, const u8 *p,
 			       const u8 *inv)
 {
@@ -75,11 +94,16 @@ static unsigned int pack_named(const struct world *w, u8 *buf, const u8 *p,
 		*b++ = set_rename(wait->rd, p);
 		*b++ = set_rename(wait->wr, p);
 		*b++ = set_rename(wait->have, p);
+		if (cfg.lend)
+			b = pack_rule(w, page, b, p);
 		for (i = 1; i <= cfg.nodes; i++) {
 			const struct node_page *np = &w->np[page][inv[i]];
 			const struct hk_page_ctx *c = &np->ctx;
 
 			*b++ = np->state | np->copy << 4 | np->asleep << 6;
+			if (cfg.lend)
+				*b++ = p[np->ruler] | p[c->asked] << 3 |
+				       c->moot << 6;
 			if (hk_page_stable(np->state))
 				continue;
 			*b++ = set_rename(c->acks, p) | c->replied << 5 |
@@ -102,10 +126,11 @@ static unsigned int pack_named(const struct world *w, u8 *buf, const u8 *p,
 			for (k = 0; k < len; k++) {
 				const struct cell *c = &w->q[from][to][k];
 
-				*b++ = c->type | p[c->req] << 4 |
+				/* none is of type 0 */
+				*b++ = (c->type - 1) | p[c->req] << 4 |
 				       (k + 1 < len) << 7;
-				*b++ = c->flags | c->val << 2 | c->page << 4 |
-				       !!c->acks << 5;
+				*b++ = c->flags | c->val << 3 | c->page << 5 |
+				       !!c->acks << 6;
 				if (c->acks)
 					*b++ = set_rename(c->acks, p);
 			}
@@ -129,6 +154,7 @@ static u64 signature(const struct world *w, u8 i)
 		home = home_of(page);
 		sig = sig * 16 + np->state;
 		sig = sig * 4 + (dir->busy == i) * 2 + (dir->owner == i);
+		sig = sig * 2 + (w->rule[page].busy == i);
 		sig = sig * 16 + !!(dir->sharers & bit) * 8 +
 		      !!(wait->rd & bit) * 4 + !!(wait->wr & bit) * 2 +
 		      !!(wait->have & bit);
@@ -167,6 +193,28 @@ unsigned int world_pack(const struct world *w, u8 *buf)
 	return len;
 }
 
+static const u8 *unpack_rule(struct world *w, u8 page, const u8 *b)
+{
+	struct hk_dir_wait *wait = &w->rule_wait[page];
+	struct hk_dir *rule = &w->rule[page];
+
+	rule->owner = b[0] & 7;
+	if (b[0] & 8)
+		w->dir[page].flags |= HK_DIR_F_LENT;
+	if (b[0] & 16)
+		w->dir[page].flags |= HK_DIR_F_ASKED;
+	if (!rule->owner)
+		return b + 1;
+	rule->flags = HK_DIR_F_RULES | (b[0] & 32 ? HK_DIR_F_GIVES : 0);
+	rule->busy = b[1];
+	rule->sharers = b[2] << 1;
+	wait->rd = b[3] << 1;
+	wait->wr = b[4] << 1;
+	wait->have = b[5] << 1;
+	tokens_wait(wait, cfg.nodes, true);
+	return b + 6;
+}
+
 void world_unpack(struct world *w, const u8 *b)
 {
 	static const u8 recall[] = {
@@ -188,7 +236,9 @@ void world_unpack(struct world *w, const u8 *b)
 		wait->wr = b[3] << 1;
 		wait->have = b[4] << 1;
 		b += 5;
-		tokens_wait(wait, cfg.nodes);
+		tokens_wait(wait, cfg.nodes, false);
+		if (cfg.lend)
+			b = unpack_rule(w, page, b);
 		for (i = 1; i <= cfg.nodes; i++) {
 			struct node_page *np = &w->np[page][i];
 			struct hk_page_ctx *c = &np->ctx;
@@ -197,6 +247,12 @@ void world_unpack(struct world *w, const u8 *b)
 			np->copy = b[0] >> 4 & 3;
 			np->asleep = b[0] >> 6;
 			b++;
+			if (cfg.lend) {
+				np->ruler = b[0] & 7;
+				c->asked = b[0] >> 3 & 7;
+				c->moot = b[0] >> 6;
+				b++;
+			}
 			if (hk_page_stable(np->state))
 				continue;
 			c->acks = (b[0] & 31) << 1;
@@ -220,14 +276,14 @@ void world_unpack(struct world *w, const u8 *b)
 			while (more) {
 				struct cell *c = &w->q[i][j][w->qlen[i][j]++];
 
-				c->type = b[0] & 15;
+				c->type = (b[0] & 15) + 1;
 				c->req = b[0] >> 4 & 7;
 				more = b[0] >> 7;
-				c->flags = b[1] & 3;
-				c->val = b[1] >> 2 & 3;
-				c->page = b[1] >> 4 & 1;
+				c->flags = b[1] & 7;
+				c->val = b[1] >> 3 & 3;
+				c->page = b[1] >> 5 & 1;
 				b += 2;
-				if (b[-1] >> 5)
+				if (b[-1] >> 6)
 					c->acks = *b++ << 1;
 			}
 		}

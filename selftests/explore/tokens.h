@@ -9,7 +9,8 @@
  *
  * A reader's second token, that for the page itself, is its token for ACKs. Whether a
  * FWD_X or DATA_X has that one does not follow from who asked. So in a cell its F_HAVE,
- * which these types have not, says so, and of a recall a type of its own.
+ * which these types have not, says so, and of a recall a type of its own. Likewise the
+ * F_HAVE of a GET_S says that it has none, as it is not for home.
  */
 #ifndef HK_EXPLORE_TOKENS_H
 #define HK_EXPLORE_TOKENS_H
@@ -35,7 +36,7 @@ static inline bool gives_page(u8 type)
 /* Flags of a message, of those of its cell */
 static inline u8 tokens_flags(u8 type, u8 flags)
 {
-	return gives_page(type) ? flags & ~HK_DMSG_F_HAVE : flags;
+	return gives_page(type) || type == HK_DMSG_GET_S ? flags & ~HK_DMSG_F_HAVE : flags;
 }
 
 /*
@@ -51,9 +52,13 @@ static inline struct hk_tokens tokens_msg(u8 type, u16 from, u16 to, u16 req,
 	switch ((enum hk_dmsg_type)type) {
 	case HK_DMSG_GET_S:
 	case HK_DMSG_GET_X:
-		return tokens_get(from);
+		of = tokens_get(from);
+		if (type == HK_DMSG_GET_S && (flags & HK_DMSG_F_HAVE))
+			of.ack = 0;
+		return of;
 	case HK_DMSG_FWD_S:
 	case HK_DMSG_FWD_X:
+	case HK_DMSG_PASS_S:
 		of = tokens_get(req);
 		none.data = read ? of.ack : of.data;
 		return none;
@@ -71,6 +76,10 @@ static inline struct hk_tokens tokens_msg(u8 type, u16 from, u16 to, u16 req,
 		none.ack = tokens_get(to).ack;
 		return none;
 	case HK_DMSG_DONE:
+	case HK_DMSG_LEND:
+	case HK_DMSG_UNLEND:
+	case HK_DMSG_BACK:
+	case HK_DMSG_MOVED:
 	case HK_DMSG_NONE:
 	case HK_DMSG_NR:
 		break;
@@ -84,6 +93,8 @@ static inline u8 tokens_cell(const struct hk_dmsg *m)
 	u16 req = m->type == HK_DMSG_FWD_X ? m->req : __builtin_ctzll(m->to);
 
 	if (gives_page(m->type) && m->tokens.data == tokens_get(req).ack)
+		return m->flags | HK_DMSG_F_HAVE;
+	if (m->type == HK_DMSG_GET_S && !m->tokens.ack)
 		return m->flags | HK_DMSG_F_HAVE;
 	return m->flags;
 }
@@ -129,6 +140,8 @@ static inline void tokens_ctx(struct hk_page_ctx *ctx, u8 state, u16 self)
 	case HK_PG_SHARED_WR_TAKE:
 	case HK_PG_OWNED_WR_TAKE:
 		ctx->tokens = tokens_get(self);
+		if (state == HK_PG_INVALID_RD && ctx->asked)
+			ctx->tokens.ack = 0;
 		break;
 	case HK_PG_INVALID:
 	case HK_PG_SHARED:
@@ -160,30 +173,39 @@ static inline bool tokens_ctx_right(const struct hk_page_ctx *ctx, u8 state,
 	       want.recall_token == ctx->recall_token;
 }
 
-/* Likewise, what home has of those who wait */
-static inline void tokens_wait(struct hk_dir_wait *wait, u16 nodes)
+/*
+ * Likewise, what home has of those who wait. @lent: not home, but who is lent its rule: it
+ * has no token for the page itself
+ */
+static inline struct hk_tokens tokens_waits(const struct hk_dir_wait *wait,
+					    u16 node, bool lent)
+{
+	struct hk_tokens tokens = { 0 };
+
+	if ((wait->rd | wait->wr) & hk_node_bit(node))
+		tokens = tokens_get(node);
+	if (lent && (wait->rd & hk_node_bit(node)))
+		tokens.ack = 0;
+	return tokens;
+}
+
+static inline void tokens_wait(struct hk_dir_wait *wait, u16 nodes, bool lent)
 {
 	u16 node;
 
 	for (node = 1; node <= nodes; node++)
-		wait->tokens[node] =
-			(wait->rd | wait->wr) & hk_node_bit(node) ?
-			tokens_get(node) :
-			(struct hk_tokens){ 0 };
+		wait->tokens[node] = tokens_waits(wait, node, lent);
 }
 
-static inline bool tokens_wait_right(const struct hk_dir_wait *wait, u16 nodes)
+static inline bool tokens_wait_right(const struct hk_dir_wait *wait, u16 nodes,
+				     bool lent)
 {
 	bool right = true;
 	u16 node;
 
-	for (node = 1; node <= nodes; node++) {
-		struct hk_tokens want = { 0 };
-
-		if ((wait->rd | wait->wr) & hk_node_bit(node))
-			want = tokens_get(node);
-		right &= tokens_equal(wait->tokens[node], want);
-	}
+	for (node = 1; node <= nodes; node++)
+		right &= tokens_equal(wait->tokens[node],
+				      tokens_waits(wait, node, lent));
 	return right;
 }
 

@@ -103,6 +103,9 @@ static void pick_wish(struct happening *h, unsigned int mood)
 		h->kind = DO_STORE;
 	else if (np->state == HK_PG_SHARED && !(rnd() % 8))
 		h->kind = DO_DROP;
+	else if (np->state == HK_PG_INVALID && np->ruler &&
+		 h->kind == DO_READ && !(rnd() % 8))
+		h->kind = DO_FORGET;
 }
 
 static bool step(struct happening *h)
@@ -119,6 +122,7 @@ static bool step(struct happening *h)
 			acks_most = nr;
 	}
 	h->migrates = rnd() & 1;
+	h->steady = cfg.lend && !(rnd() & 3);
 	bad = world_apply(&w, h);
 	if (!bad)
 		bad = world_check(&w);
@@ -149,7 +153,8 @@ int main(int argc, char **argv)
 	cfg.nodes = NODES_MAX;
 	cfg.pages = PAGES_MAX;
 	cfg.sleepers = true;
-	cfg.queue_bound = 2 * PAGES_MAX;
+	cfg.lend = argc > 3;
+	cfg.queue_bound = (cfg.lend ? NODES_MAX + 1 : 2) * PAGES_MAX;
 
 	while (steps < steps_max) {
 		unsigned int mood = rnd() % 17, wishes = rnd() % 2000;

@@ -36,12 +36,14 @@
  * struct copy - a page on an honest node
  * @state: enum hk_page_state
  * @there: memory for it exists
+ * @ruler: as the engine wants it back
  * @value: its content
  * @ctx: engine's
  */
 struct copy {
 	u8 state;
 	u8 there;
+	u16 ruler;
 	u32 value;
 	struct hk_page_ctx ctx;
 };
@@ -55,11 +57,15 @@ struct letter {
  * struct page - what is true of a page beyond what single nodes know
  * @dir: at its home
  * @wait: likewise
+ * @rule: of each honest node that is lent the page; all zero for others. A home that is
+ *	honest lends it to one
+ * @rule_wait: likewise
  * @truth: last value stored by a node that may
  * @written: somebody stored something
  * @theirs: the faulty node rules it, owns it, or owned it a moment ago: nothing
  *	is promised until all is quiet and agrees
- * @hasty: the faulty node said DONE for its own read; home may recall too early
+ * @hasty: the faulty node said DONE for its own read; home, or who is lent the page, may
+ *	recall too early
  * @over: honest nodes met the impossible: the guest has been stopped
  * @copy: on each honest node
  * @qlen: messages under way, from and to
@@ -68,6 +74,8 @@ struct letter {
 struct page {
 	struct hk_dir dir;
 	struct hk_dir_wait wait;
+	struct hk_dir rule[NODES];
+	struct hk_dir_wait rule_wait[NODES];
 	u32 truth;
 	bool written;
 	bool theirs;
@@ -147,6 +155,7 @@ static void tell(u8 gfn, u16 req, bool ack, u32 token)
 /* The faulty node gets a message: now it knows what is in it */
 static void tell_msg(u8 gfn, const struct hk_dmsg *m)
 {
+	/* also where it is not home, and may have been lent the page */
 	bool get = m->type == HK_DMSG_GET_S || m->type == HK_DMSG_GET_X;
 	u16 req = get ? m->from : m->req;
 
@@ -185,6 +194,7 @@ static struct hk_page_facts facts_of(u16 self)
 		.members = (hk_node_bit(NODES) << 1) - 2,
 		.homes = &homes,
 		.self = self,
+		.lend = true,
 	};
 }
 
@@ -203,7 +213,9 @@ static void send_out(u8 gfn, u16 self, const struct hk_out *out)
 		must(m->to && !(m->to & 1), "message to nobody");
 		must(!(m->to & (m->to - 1)) || m->type == HK_DMSG_INV,
 		     "message other than INV to several nodes");
-		must(m->req < HK_MAX_NODES && !(m->acks & (m->to | 1)),
+		/* home itself may be among the sharers that it is told of */
+		must(m->req < HK_MAX_NODES && !(m->acks & 1) &&
+		     (m->type == HK_DMSG_BACK || !(m->acks & m->to)),
 		     "field out of range");
 		if (m->type == HK_DMSG_DATA_S || m->type == HK_DMSG_DATA_X) {
 			must(pages[gfn].copy[self].there, "data without a copy");
@@ -230,8 +242,11 @@ static void send_out(u8 gfn, u16 self, const struct hk_out *out)
 static int page_event(u8 gfn, u16 self, enum hk_page_event ev,
 		      const struct letter *l)
 {
+	struct hk_dir *rule = &pages[gfn].rule[self];
 	const struct hk_page_where where = {
 		.gfn = gfn, .self = self, .home = home_of(gfn),
+		.ruler = pages[gfn].copy[self].ruler,
+		.rules = rule->owner, .gives = rule->flags & HK_DIR_F_GIVES,
 		/* whom the page itself will do, and who wants a copy */
 		.read_x = tokens & 1,
 		.tokens = { 2 * tokens + 2, 2 * tokens + 3 },
@@ -250,6 +265,14 @@ static int page_event(u8 gfn, u16 self, enum hk_page_event ev,
 		return err;
 	}
 	must(c->state < HK_PG_NR, "no such state");
+	c->ruler = out.ruler;
+	must(!c->ruler || (c->state != HK_PG_OWNED && c->state != HK_PG_EXCLUSIVE),
+	     "an owner knows of another ruler");
+	if (out.act & HK_ACT_RULE) {
+		must(!rule->owner && c->state == HK_PG_EXCLUSIVE,
+		     "lent twice, or to no owner");
+		*rule = hk_dir_lent(self);
+	}
 	must(!(c->ctx.acks & (hk_node_bit(self) | 1)),
 	     "ACK of the node itself, or of nobody");
 	send_out(gfn, self, &out);
@@ -273,26 +296,40 @@ static int page_event(u8 gfn, u16 self, enum hk_page_event ev,
 
 static int home_event(u8 gfn, u16 self, const struct hk_dmsg *m)
 {
-	struct page *p = &pages[gfn], old = *p;
+	const struct hk_dir_where where = {
+		.self = self, .home = home_of(gfn), .lend = true,
+	};
+	const bool home = self == where.home;
+	struct page *p = &pages[gfn];
+	struct hk_dir *dir = home ? &p->dir : &p->rule[self], old;
+	struct hk_dir_wait *wait = home ? &p->wait : &p->rule_wait[self], old_wait;
+	const u8 steady = dir->steady;
 	struct hk_out out = { 0 };
 	int err;
 
-	if (self != home_of(gfn))
-		return -EPROTO;
-	err = hk_dir_step(self, &p->dir, &p->wait, m, &out);
+	/* four writes in a row are rare here, and not what makes it safe */
+	if (home && tokens & 2)
+		dir->steady = HK_DIR_STEADY_MAX;
+	old = *dir;
+	old_wait = *wait;
+	err = hk_dir_step(&where, dir, wait, m, &out);
 	if (err) {
 		must(err == -EPROTO && !out.nr &&
-		     !memcmp(&p->dir, &old.dir, sizeof(old.dir)) &&
-		     !memcmp(&p->wait, &old.wait, sizeof(old.wait)),
+		     !memcmp(dir, &old, sizeof(old)) &&
+		     !memcmp(wait, &old_wait, sizeof(old_wait)),
 		     "a refusal changed something");
+		dir->steady = steady;
 		return err;
 	}
-	must(p->dir.owner < HK_MAX_NODES && p->dir.busy < HK_MAX_NODES,
+	must(dir->owner < HK_MAX_NODES && dir->busy < HK_MAX_NODES,
 	     "directory names a node that cannot be");
-	must(!(p->dir.sharers & hk_node_bit(p->dir.owner)),
+	must(!(dir->sharers & hk_node_bit(dir->owner)),
 	     "owner among the sharers");
-	must(p->dir.busy || hk_dir_wait_empty(&p->wait),
+	must(dir->busy || hk_dir_wait_empty(wait) ||
+	     (dir->flags & HK_DIR_F_ASKED && wait->wr),
 	     "idle while somebody waits");
+	must(home || dir->owner == (dir->flags & HK_DIR_F_RULES ? self : 0),
+	     "entry out of nothing");
 	if (p->dir.owner == FAULTY)
 		p->theirs = true;
 	send_out(gfn, self, &out);
@@ -362,6 +399,9 @@ static void honest(struct input *in, u8 op, u8 gfn, u16 self)
 
 	switch (op) {
 	case 0:
+		/* who ruled the last copy can be forgotten */
+		if (tokens & 4 && c->state == HK_PG_INVALID)
+			c->ruler = 0;
 		local_event(gfn, self, HK_EV_READ);
 		break;
 	case 1:
@@ -423,7 +463,8 @@ static struct hk_wire_page_msg wire_of(struct input *in, u16 to)
 	token = how & 128 ? input_u8(in) : 0;
 	if (b.dtype == HK_DMSG_ACK || b.dtype == HK_DMSG_INV)
 		b.ack_token = htole32(token_of(gfn % PAGES, to, true, token));
-	else if (b.dtype != HK_DMSG_DONE)
+	else if (b.dtype == HK_DMSG_PASS_S || (b.dtype != HK_DMSG_DONE &&
+					       b.dtype < HK_DMSG_LEND))
 		b.data_token = htole32(token_of(gfn % PAGES, to, false, token));
 	if (b.dtype == HK_DMSG_GET_X || (b.dtype == HK_DMSG_GET_S && !(how & 2)))
 		b.ack_token = b.data_token;
@@ -457,7 +498,8 @@ static u8 faulty_letter(struct letter *l, u16 to)
 	l->value = VALUE_FAULTY | ++values;
 	ev = hk_page_event_of(l->m.type);
 
-	if (l->m.type == HK_DMSG_DONE && p->dir.busy == FAULTY)
+	if (l->m.type == HK_DMSG_DONE &&
+	    (p->dir.busy == FAULTY || p->rule[to].busy == FAULTY))
 		p->hasty = true;
 
 	before = *p;
@@ -466,7 +508,12 @@ static u8 faulty_letter(struct letter *l, u16 to)
 		return gfn;
 	}
 	must(ev < 0 || home_of(gfn) == FAULTY || l->m.type == HK_DMSG_DATA_S ||
-	     l->m.type == HK_DMSG_DATA_X || l->m.type == HK_DMSG_ACK,
+	     l->m.type == HK_DMSG_DATA_X || l->m.type == HK_DMSG_ACK ||
+	     (l->m.type == HK_DMSG_MOVED &&
+	      before.copy[to].ctx.asked == FAULTY) ||
+	     (l->m.type == HK_DMSG_INV && l->m.req == FAULTY &&
+	      (!mapped_r(before.copy[to].state) ||
+	       before.copy[to].ruler == FAULTY)),
 	     "a message of home was taken from another node");
 	drain(gfn, to);
 	return gfn;
@@ -529,28 +576,49 @@ static void faulty_group(struct input *in, u16 to)
 	free(body);
 }
 
-static bool quiet(u8 gfn)
+/* @reads: somebody may wait for a copy, asked of who does not answer */
+static bool settled(u8 gfn, bool reads)
 {
 	u16 i, j;
 
 	for (i = 1; i < NODES; i++) {
-		if (!hk_page_stable(pages[gfn].copy[i].state))
+		u8 state = pages[gfn].copy[i].state;
+
+		if (!hk_page_stable(state) &&
+		    !(reads && state == HK_PG_INVALID_RD))
+			return false;
+		if (pages[gfn].rule[i].busy)
 			return false;
 		for (j = 1; j < NODES; j++)
 			if (pages[gfn].qlen[i][j])
 				return false;
 	}
-	return !pages[gfn].dir.busy;
+	return !pages[gfn].dir.busy &&
+	       !(pages[gfn].dir.flags & HK_DIR_F_ASKED);
 }
 
-/* Return: false: nodes and directory do not agree (@theirs), or it is not so quiet */
+static bool quiet(u8 gfn)
+{
+	return settled(gfn, false);
+}
+
+/*
+ * Return: false: nodes and directory do not agree (@theirs), or something is under way.
+ * Who asked the faulty node for a copy may wait for ever, and must not believe it later.
+ */
 static bool agreed(u8 gfn)
 {
 	const struct page *p = &pages[gfn];
+	const struct hk_dir *dir = &p->dir;
 	u32 value;
 	u16 i;
 
-	if (!quiet(gfn) || p->dir.owner == FAULTY || !p->dir.owner)
+	if (!settled(gfn, true) || p->dir.owner == FAULTY || !p->dir.owner)
+		return false;
+	/* where the page is lent it is the owner who knows */
+	if (dir->flags & HK_DIR_F_LENT)
+		dir = &p->rule[dir->owner];
+	if (dir->owner != p->dir.owner)
 		return false;
 	value = pages[gfn].copy[p->dir.owner].value;
 	for (i = 1; i < NODES; i++) {
@@ -560,11 +628,15 @@ static bool agreed(u8 gfn)
 		if (owner != (c->state == HK_PG_OWNED ||
 			      c->state == HK_PG_EXCLUSIVE))
 			return false;
-		if (c->state == HK_PG_EXCLUSIVE && p->dir.sharers)
+		if (c->state == HK_PG_EXCLUSIVE && dir->sharers)
 			return false;
 		if (c->state == HK_PG_SHARED &&
-		    !(p->dir.sharers & hk_node_bit(i)))
+		    !(dir->sharers & hk_node_bit(i)))
 			return false;
+		/* home has told all who might ask the faulty node */
+		must(c->ruler != FAULTY, "a reader may ask the faulty node");
+		must(!c->ruler || p->dir.sharers & hk_node_bit(i),
+		     "home does not know who may ask a ruler");
 		if (c->there && c->value != value)
 			return false;
 	}
@@ -582,6 +654,9 @@ static void check_page(u8 gfn)
 	for (i = 1; i < NODES; i++) {
 		const struct copy *c = &pages[gfn].copy[i];
 
+		must(c->ruler != FAULTY &&
+		     (c->ctx.asked != FAULTY || c->ctx.moot),
+		     "a reader asks the faulty node");
 		readers += mapped_r(c->state);
 		writers += mapped_w(c->state);
 		last += c->there && c->value == p->truth;

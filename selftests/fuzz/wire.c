@@ -42,6 +42,7 @@ static const struct hk_page_facts facts = {
 	.members = 0xe | hk_node_bit(HK_MAX_NODES - 1),
 	.homes = &homes,
 	.self = SELF,
+	.lend = true,
 };
 
 static const __u8 cluster[16] = "0123456789abcdef";
@@ -79,20 +80,30 @@ static void use_dmsg(const struct hk_dmsg *msg)
 	home = hk_home_of(&homes, m.gfn);
 	must(m.req == HK_NODE_NONE || m.req < HK_MAX_NODES, "no such requester");
 	must(!(m.acks & ~facts.members), "ACK of a node that is not a member");
-	must(!(m.flags & ~(HK_DMSG_F_HAVE | HK_DMSG_F_NO_DONE)), "flag");
+	must(!(m.flags & ~(HK_DMSG_F_HAVE | HK_DMSG_F_NO_DONE | HK_DMSG_F_RULER |
+			   HK_DMSG_F_STEADY)),
+	     "flag");
 	switch (m.type) {
-	case HK_DMSG_GET_S:
 	case HK_DMSG_GET_X:
-	case HK_DMSG_DONE:
+	case HK_DMSG_BACK:
 		must(home == SELF, "for home");
 		break;
 	case HK_DMSG_FWD_S:
 	case HK_DMSG_FWD_X:
-	case HK_DMSG_INV:
 	case HK_DMSG_GRANT_X:
 	case HK_DMSG_LOST:
+	case HK_DMSG_LEND:
+	case HK_DMSG_PASS_S:
+	case HK_DMSG_UNLEND:
 		must(home == PEER, "from home");
 		break;
+	case HK_DMSG_INV:
+		must(home == PEER || m.req == PEER, "from home, or for itself");
+		break;
+	/* also for who is lent the page */
+	case HK_DMSG_GET_S:
+	case HK_DMSG_DONE:
+	case HK_DMSG_MOVED:
 	case HK_DMSG_DATA_S:
 	case HK_DMSG_DATA_X:
 	case HK_DMSG_ACK:

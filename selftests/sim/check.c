@@ -48,6 +48,19 @@ bool check_quiet(void)
 		if (dir->busy || sim.dir_wait[page])
 			sim_fail("quiet: page %u is busy for node %u", page,
 				 dir->busy);
+		/* who is lent the page knows it better */
+		if (dir->flags & HK_DIR_F_LENT) {
+			u16 owner = dir->owner;
+
+			dir = &sim.rule[page];
+			if (dir->owner != owner || dir->busy ||
+			    sim.rule_wait[page] || (dir->flags & HK_DIR_F_GIVES))
+				sim_fail("quiet: page %u is lent to node %u, which does not rule",
+					 page, owner);
+		} else if (sim.rule[page].owner) {
+			sim_fail("quiet: node %u rules page %u, which is not lent",
+				 sim.rule[page].owner, page);
+		}
 		for (node = 1; node <= cfg.nodes; node++)
 			check_copy(dir, node, page);
 	}

@@ -84,13 +84,14 @@ static unsigned int event(u64 gfn, u16 node, enum hk_page_event first)
 	int err, e;
 
 	for (;;) {
+		const struct hk_dir_where home = { .self = node, .home = 1 };
 		struct hk_page_where w = { .gfn = gfn, .self = node, .home = 1,
 					   .tokens = { ~gfn, gfn } };
 
 		out.nr = 0;
 		out.act = 0;
 		if (ev == HK_EV_NR)
-			err = hk_dir_step(node, &p->dir, &p->wait, m, &out);
+			err = hk_dir_step(&home, &p->dir, &p->wait, m, &out);
 		else
 			err = hk_page_step(&w, &p->state[node], &p->ctx[node],
 					   ev, m, &out);

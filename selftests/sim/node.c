@@ -141,13 +141,19 @@ static u16 requester_of(const struct hk_dmsg *m, u16 to)
 	case HK_DMSG_FWD_X:
 	case HK_DMSG_INV:
 	case HK_DMSG_DONE:
+	case HK_DMSG_PASS_S:
 		return m->req;
 	case HK_DMSG_DATA_S:
 	case HK_DMSG_DATA_X:
 	case HK_DMSG_GRANT_X:
 	case HK_DMSG_ACK:
 	case HK_DMSG_LOST:
+	case HK_DMSG_MOVED:
 		return to;
+	/* of no request: before or between them */
+	case HK_DMSG_LEND:
+	case HK_DMSG_UNLEND:
+	case HK_DMSG_BACK:
 	case HK_DMSG_NONE:
 	case HK_DMSG_NR:
 		break;
@@ -157,8 +163,16 @@ static u16 requester_of(const struct hk_dmsg *m, u16 to)
 
 static void send_one(u16 node, const struct hk_dmsg *m, u16 to, u32 version)
 {
-	struct sim_busy *busy = busy_of(requester_of(m, to), m->gfn);
+	const u16 req = requester_of(m, to);
+	struct sim_busy *busy;
 
+	if (req == HK_NODE_NONE) {
+		sim.count[CNT_LENT] += m->type == HK_DMSG_LEND;
+		sim.count[CNT_UNLENT] += m->type == HK_DMSG_UNLEND;
+		net_send(m, to, version);
+		return;
+	}
+	busy = busy_of(req, m->gfn);
 	if (m->type == HK_DMSG_INV && busy)
 		busy->invs++;
 	if (to == node) {
@@ -175,6 +189,11 @@ static void send_one(u16 node, const struct hk_dmsg *m, u16 to, u32 version)
 		return;
 	}
 	busy->msgs++;
+	if (m->type == HK_DMSG_MOVED) {
+		/* with the request that it answers */
+		busy->astray += 2;
+		sim.count[CNT_MOVED]++;
+	}
 	if (m->type == HK_DMSG_DONE)
 		busy->done++;
 	if (m->type == HK_DMSG_INV || m->type == HK_DMSG_ACK)
@@ -306,7 +325,7 @@ void node_recall(u16 node, u32 page)
  */
 static void request_over(struct sim_copy *c, const struct sim_busy *busy)
 {
-	u32 own = busy->msgs - busy->pairs;
+	u32 own = busy->msgs - busy->pairs - busy->astray;
 
 	sim.transactions++;
 	sim.kinds[busy->kind]++;
@@ -382,6 +401,7 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 	static u32 token;
 	struct hk_page_where w = { .gfn = page, .self = node,
 				   .home = home_of(page) };
+	const struct hk_dir *rule = &sim.rule[page];
 	struct sim_copy *c = copy_of(node, page);
 	struct sim_node *n = &sim.node[node];
 	struct hk_page_ctx none = { 0 };
@@ -394,6 +414,9 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 	w.tokens.ack = ~token;
 	/* what is only guessed to be wanted is not to be taken from anybody */
 	w.read_x = cfg.migratory && !guessing;
+	w.ruler = c->ruler;
+	w.rules = rule->owner == node;
+	w.gives = w.rules && (rule->flags & HK_DIR_F_GIVES);
 	if (cfg.revalidate && stale_of(node, page)->kept) {
 		w.check.salt = token;
 		w.check.hash = stale_of(node, page)->content;
@@ -432,10 +455,21 @@ static void page_step(u16 node, u32 page, enum hk_page_event ev,
 			sim.depart += cfg.hash_ns;
 		}
 	}
+	c->ruler = out.ruler;
+	if (!cfg.hints && state == HK_PG_INVALID)
+		c->ruler = HK_NODE_NONE;
+	if (out.act & HK_ACT_RULE)
+		sim.rule[page] = hk_dir_lent(node);
 	if (ev == HK_EV_DATA_X && c->state == HK_PG_INVALID_RD)
 		sim.count[CNT_READ_X]++;
 	state_set(n, c, state);
 	send_all(node, &out, c->version);
+	/* came too late: the answer is not used, and home is asked */
+	if (ev == HK_EV_DATA_S && state == HK_PG_INVALID_RD) {
+		busy->astray += 3;
+		busy->done--;
+		sim.count[CNT_MOVED]++;
+	}
 	if (ev == HK_EV_ACK && busy->serial && m->from != w.home)
 		net_serial_next(busy);
 	if (ev == HK_EV_TAKEN) {
@@ -488,26 +522,41 @@ static void home_step(u16 node, const struct hk_dmsg *m)
 {
 	static const struct hk_dir_wait none;
 	static struct hk_dir_wait spare;
-	u32 page = m->gfn, nr = sim.dir_wait[page];
-	struct hk_dir_wait *wait = nr ? &sim.wait[nr] : &spare;
+	u32 page = m->gfn;
+	const struct hk_dir_where w = {
+		.self = node, .home = home_of(page), .lend = cfg.lend,
+	};
+	struct hk_dir stray = { .owner = HK_NODE_NONE };
+	struct hk_dir *dir = &sim.dir[page];
+	u32 *wait_nr = &sim.dir_wait[page], stray_nr = 0, nr;
+	struct hk_dir_wait *wait;
 	struct hk_out out;
 	int err;
 
+	if (node != w.home && sim.rule[page].owner == node) {
+		dir = &sim.rule[page];
+		wait_nr = &sim.rule_wait[page];
+	} else if (node != w.home) {
+		dir = &stray;
+		wait_nr = &stray_nr;
+	}
+	nr = *wait_nr;
+	wait = nr ? &sim.wait[nr] : &spare;
 	out.nr = 0;
 	out.act = 0;
-	err = hk_dir_step(node, &sim.dir[page], wait, m, &out);
+	err = hk_dir_step(&w, dir, wait, m, &out);
 	if (err) {
 		sim_fail("home %u, page %u: impossible %s from %u", node, page,
 			 hk_dmsg_name(m->type), m->from);
 		return;
 	}
 	if (nr && hk_dir_wait_empty(wait)) {
-		sim.dir_wait[page] = 0;
+		*wait_nr = 0;
 		memcpy(wait, &sim.wait_free, sizeof(u32));
 		sim.wait_free = nr;
 	} else if (!nr && !hk_dir_wait_empty(wait)) {
 		nr = wait_get();
-		sim.dir_wait[page] = nr;
+		*wait_nr = nr;
 		sim.wait[nr] = spare;
 		spare = none;
 	}

@@ -84,9 +84,9 @@ static void print_config(void)
 	       sim.pages, cfg.seed);
 	printf("  \"link\": {\"latency_ns\": %llu, \"jitter_ns\": %llu, \"gbit\": %g, \"cpu_ns\": %llu, \"take_ns\": %llu},\n",
 	       cfg.latency_ns, cfg.jitter_ns, cfg.gbit, cfg.cpu_ns, cfg.take_ns);
-	printf("  \"levers\": {\"zero\": %d, \"same_filled\": %d, \"fresh\": %d, \"upgrade\": %d, \"parallel\": %d, \"migratory\": %d, \"hold_ns\": %llu, \"hold_bounced\": %d, \"prefetch\": %u, \"group\": %d, \"budget\": %u, \"lru\": %d, \"clock\": %d, \"idle_pct\": %u, \"home_hash\": %d, \"fill_pct\": %u, \"think_ns\": %llu, \"write_pct\": %u, \"silent_pct\": %u, \"revalidate\": %u, \"hash_ns\": %llu},\n",
+	printf("  \"levers\": {\"zero\": %d, \"same_filled\": %d, \"fresh\": %d, \"upgrade\": %d, \"parallel\": %d, \"migratory\": %d, \"lend\": %d, \"hints\": %d, \"hold_ns\": %llu, \"hold_bounced\": %d, \"prefetch\": %u, \"group\": %d, \"budget\": %u, \"lru\": %d, \"clock\": %d, \"idle_pct\": %u, \"home_hash\": %d, \"fill_pct\": %u, \"think_ns\": %llu, \"write_pct\": %u, \"silent_pct\": %u, \"revalidate\": %u, \"hash_ns\": %llu},\n",
 	       cfg.zero, cfg.same_filled, cfg.fresh, cfg.upgrade, cfg.parallel,
-	       cfg.migratory, cfg.hold_ns, cfg.hold_bounced, cfg.prefetch, cfg.group, cfg.budget, cfg.lru,
+	       cfg.migratory, cfg.lend, cfg.hints, cfg.hold_ns, cfg.hold_bounced, cfg.prefetch, cfg.group, cfg.budget, cfg.lru,
 	       cfg.clock, cfg.idle_pct,
 	       cfg.home_hash, cfg.fill_pct, cfg.think_ns, cfg.write_pct,
 	       cfg.silent_pct, cfg.revalidate, cfg.hash_ns);
@@ -157,9 +157,11 @@ void report(double cpu)
 	       sim.kinds[FAULT_UPGRADE]);
 	print_messages();
 	print_balance();
-	printf("  \"held\": %llu, \"filled\": %llu, \"zero_grants\": %llu, \"read_exclusive\": %llu, \"asked\": %llu, \"same\": %llu, \"prefetched\": %llu, \"grouped\": %llu, \"dropped\": %llu, \"aged\": %llu, \"refaulted\": %llu, \"offered\": %llu, \"room_waits\": %llu,\n",
+	printf("  \"held\": %llu, \"filled\": %llu, \"zero_grants\": %llu, \"read_exclusive\": %llu, \"lent\": %llu, \"asked_back\": %llu, \"astray\": %llu, \"asked\": %llu, \"same\": %llu, \"prefetched\": %llu, \"grouped\": %llu, \"dropped\": %llu, \"aged\": %llu, \"refaulted\": %llu, \"offered\": %llu, \"room_waits\": %llu,\n",
 	       sim.count[CNT_HELD], sim.count[CNT_FILL], sim.count[CNT_ZERO],
-	       sim.count[CNT_READ_X], sim.count[CNT_ASKED], sim.count[CNT_SAME],
+	       sim.count[CNT_READ_X], sim.count[CNT_LENT],
+	       sim.count[CNT_UNLENT], sim.count[CNT_MOVED],
+	       sim.count[CNT_ASKED], sim.count[CNT_SAME],
 	       sim.count[CNT_PREFETCH], sim.count[CNT_GROUPED], sim.count[CNT_DROP],
 	       sim.count[CNT_AGED], sim.count[CNT_REFAULT],
 	       sim.count[CNT_SPILL], sim.count[CNT_ROOM_WAIT]);

@@ -87,6 +87,12 @@ LEVERS = (
      '--budget 1000 --accesses 1000000', '--clock', ''),
     ('oldest owned page offered, not the next by number',
      '--workload lopsided --nodes 64 --budget 100 --accesses 500000', '--lru', ''),
+    ('homes lent, producer-consumer', '--workload producer-consumer --home-hash '
+     '--nodes 64', '--lend', ''),
+    ('homes lent, another one writes after six rounds', '--workload turns --home-hash '
+     '--nodes 64', '--lend', ''),
+    ('homes lent, read-mostly', '--workload read-mostly --home-hash --nodes 4 '
+     '--accesses 3000000', '--lend', ''),
     ('homes dealt out one by one, not in ranges',
      '--workload producer-consumer --nodes 64', '--home-hash', ''),
 )

@@ -38,6 +38,7 @@ struct sim_cfg cfg = {
 	.upgrade = true,
 	.parallel = true,
 	.migratory = true,
+	.hints = true,
 	.prefetch = 0,
 	.group = true,
 	.idle_pct = 25,
@@ -121,6 +122,8 @@ static void world_init(void)
 				    sizeof(*sim.use));
 	sim.dir = sim_alloc(sim.pages, sizeof(*sim.dir));
 	sim.dir_wait = sim_alloc(sim.pages, sizeof(*sim.dir_wait));
+	sim.rule = sim_alloc(sim.pages, sizeof(*sim.rule));
+	sim.rule_wait = sim_alloc(sim.pages, sizeof(*sim.rule_wait));
 	sim.version = sim_alloc(sim.pages, sizeof(*sim.version));
 	sim.content = sim_alloc(sim.pages, sizeof(*sim.content));
 	if (cfg.revalidate)
@@ -194,6 +197,8 @@ static void usage(FILE *f)
 "  --no-upgrade         a writer drops its read copy and asks for the page\n"
 "  --serial             one INV after the other\n"
 "  --no-migratory       a read gets a copy, also of a page that migrates\n"
+"  --lend               homes lend pages to owners that write them steadily\n"
+"  --no-hints           ... and readers without a copy do not know who that is\n"
 "  --hold NS            a page stays with the fault that got it\n"
 "  --hold-bounced       ... but 1 us only, unless it was here just before\n"
 "  --prefetch N         longest window, 0: none (module: 32)\n"
@@ -212,6 +217,7 @@ enum {
 	OPT_PAGES, OPT_FAULTS, OPT_ACCESSES, OPT_SEED, OPT_THINK, OPT_WRITE,
 	OPT_LATENCY, OPT_JITTER, OPT_GBIT, OPT_CPU, OPT_TAKE, OPT_NO_ZERO,
 	OPT_NO_SAME_FILLED, OPT_FILL, OPT_NO_FRESH, OPT_NO_UPGRADE, OPT_SERIAL, OPT_NO_MIGRATORY,
+	OPT_LEND, OPT_NO_HINTS,
 	OPT_HOLD, OPT_HOLD_BOUNCED, OPT_PREFETCH, OPT_NO_GROUP, OPT_BUDGET, OPT_LRU,
 	OPT_CLOCK, OPT_IDLE, OPT_MINOR,
 	OPT_HOME_HASH, OPT_SILENT, OPT_HASH, OPT_REVALIDATE,
@@ -241,6 +247,8 @@ static const struct option options[] = {
 	{ "no-upgrade", no_argument, NULL, OPT_NO_UPGRADE },
 	{ "serial", no_argument, NULL, OPT_SERIAL },
 	{ "no-migratory", no_argument, NULL, OPT_NO_MIGRATORY },
+	{ "lend", no_argument, NULL, OPT_LEND },
+	{ "no-hints", no_argument, NULL, OPT_NO_HINTS },
 	{ "hold", required_argument, NULL, OPT_HOLD },
 	{ "hold-bounced", no_argument, NULL, OPT_HOLD_BOUNCED },
 	{ "prefetch", required_argument, NULL, OPT_PREFETCH },
@@ -295,6 +303,8 @@ static void set(int opt)
 	case OPT_NO_UPGRADE:	cfg.upgrade = false; break;
 	case OPT_SERIAL:	cfg.parallel = false; break;
 	case OPT_NO_MIGRATORY:	cfg.migratory = false; break;
+	case OPT_LEND:		cfg.lend = true; break;
+	case OPT_NO_HINTS:	cfg.hints = false; break;
 	case OPT_HOLD:		cfg.hold_ns = number(1000000000); break;
 	case OPT_HOLD_BOUNCED:	cfg.hold_bounced = true; break;
 	case OPT_PREFETCH:	cfg.prefetch = number(1024); break;

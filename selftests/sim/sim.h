@@ -47,6 +47,8 @@ struct sim_cfg {
 	bool parallel;
 	bool migratory;
 	unsigned int revalidate;	/* as the module's parameter */
+	bool lend;
+	bool hints;		/* who ruled a copy that is gone is asked first */
 	bool home_hash;
 	unsigned int prefetch;
 	bool group;
@@ -62,6 +64,7 @@ struct sim_cfg {
  * @version: content: stores to the page up to then
  * @busy: index into sim_node.busy, 0: none
  * @state: enum hk_page_state
+ * @ruler: node that is lent this page, or was when it left, as kept in place of a hint
  * @wanted: sim_use.granted is valid
  * @bounced: the page had been taken from here not long before it was granted
  * @idle: read copy that has not been used since the hand passed
@@ -70,6 +73,7 @@ struct sim_cfg {
 struct sim_copy {
 	u32 version;
 	u16 busy;
+	u16 ruler;
 	u8 state;
 	u8 wanted : 1;
 	u8 bounced : 1;
@@ -115,6 +119,7 @@ struct sim_stale {
  * @done: of those, DONE
  * @pairs: likewise, INV and ACK
  * @invs: copies recalled for it
+ * @astray: likewise, for asking a node that is lent the page no more
  * @kind: enum fault_kind of the request
  * @request: a request is under way
  * @asked: the request has named an old copy
@@ -132,6 +137,7 @@ struct sim_busy {
 	u32 done;
 	u32 pairs;
 	u32 invs;
+	u32 astray;
 	u8 kind;
 	u8 request;
 	u8 asked;
@@ -245,6 +251,9 @@ enum sim_count {
 	CNT_REFAULT,
 	CNT_ASKED,
 	CNT_SAME,
+	CNT_LENT,
+	CNT_MOVED,
+	CNT_UNLENT,
 	CNT_NR
 };
 
@@ -257,6 +266,9 @@ struct sim {
 	struct sim_use *use;	/* likewise, or NULL */
 	struct hk_dir *dir;
 	u32 *dir_wait;		/* index into wait, 0: none */
+	/* likewise of the owner that is lent the page: one at most */
+	struct hk_dir *rule;
+	u32 *rule_wait;
 	struct hk_dir_wait *wait;
 	u32 wait_nr, wait_max, wait_free;
 	struct sim_stale *stale;	/* likewise */

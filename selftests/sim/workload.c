@@ -10,6 +10,7 @@
 
 #define GROUP	8	/* nodes that share falsely */
 #define RING	16	/* pages between a producer and its consumers */
+#define TURN	6	/* rounds through the ring before another one produces */
 #define BURST	4	/* accesses before a thread goes elsewhere */
 
 static bool is_write(void)
@@ -60,6 +61,15 @@ static void producer_next(struct sim_thread *t)
 
 	t->page = ((u64)first * cfg.pages + t->pos++ % RING) % sim.pages;
 	t->write = (t->node - 1) % 4 == 0;
+}
+
+/* Likewise, and each of the four is the one that writes for some rounds */
+static void turns_next(struct sim_thread *t)
+{
+	u32 first = (t->node - 1) / 4 * 4, round = t->pos / RING;
+
+	t->page = ((u64)first * cfg.pages + t->pos++ % RING) % sim.pages;
+	t->write = (t->node - 1u) % 4 == round / TURN % 4;
 }
 
 /* Two nodes write the same page */
@@ -138,6 +148,7 @@ static const struct {
 	{ "read-mostly", read_mostly_next, "256 pages, one of 200 accesses writes" },
 	{ "migratory", migratory_next, "read, write three times, go elsewhere" },
 	{ "producer-consumer", producer_next, "one writes 16 pages, three read them" },
+	{ "turns", turns_next, "the same, after six rounds another one writes" },
 	{ "ping-pong", ping_pong_next, "two nodes write one page" },
 	{ "false-sharing", false_sharing_next, "eight nodes write one page" },
 	{ "scan", scan_next, "page after page through what others have" },
