@@ -51,14 +51,20 @@ MUTATIONS = [
     ('engine', 'recalls taken from any node',
      [('dsm/wire.c', 'RULE(PEER, MEMBER, DATA | ACKS, 0)',
        'RULE(NONE, MEMBER, DATA | ACKS, 0)'),
-      ('dsm/wire.c', 'RULE(PEER, MEMBER, ACK, 0)', 'RULE(NONE, MEMBER, ACK, 0)'),
+      ('dsm/wire.c', 'RULE(PEER_LENT, MEMBER, ACK, RULER)',
+       'RULE(NONE, MEMBER, ACK, RULER)'),
+      ('dsm/page.c', '''	if (msg->from == w->home)
+		return true;
+	if (msg->req''', '''	if (1)
+		return true;
+	if (msg->req'''),
       ('dsm/page.c', 'return from_home && node_valid(msg->req) &&',
        'return node_valid(msg->req) &&')]),
     ('engine', 'grants taken from any node',
      [('dsm/wire.c', 'RULE(PEER, NONE, DATA | ACKS, HAVE | NO_DONE)',
        'RULE(NONE, NONE, DATA | ACKS, HAVE | NO_DONE)'),
-      ('dsm/page.c', 'return from_home && acks_valid(msg->acks, w->self);',
-       'return acks_valid(msg->acks, w->self);'),
+      ('dsm/page.c', 'return from_home && acks_valid(msg->acks, w->self) &&',
+       'return acks_valid(msg->acks, w->self) &&'),
       ('dsm/page.c', '''	case HK_EV_GRANT_X:
 	case HK_EV_LOST:
 		return data &&''', '''	case HK_EV_GRANT_X:
@@ -67,7 +73,7 @@ MUTATIONS = [
 		return data &&''')]),
     ('engine', 'DONE taken in the name of others',
      [('dsm/wire.c', 'if (m->req != peer)', 'if (0)'),
-      ('dsm/directory.c', 'if (msg->from != msg->req && msg->from != self)',
+      ('dsm/directory.c', 'if (msg->from != msg->req && msg->from != w->self)',
        'if (0)')]),
     ('engine', 'DONE taken from a node that did not ask',
      [('dsm/directory.c', ' || dir->busy != msg->req)', ')')]),
@@ -90,6 +96,48 @@ MUTATIONS = [
     ('engine', 'owner does not give the page up',
      [('dsm/page.c', '[HK_EV_FWD_X]	= EDGE(EXCLUSIVE_TAKE, RECALL, TAKE),',
        '[HK_EV_FWD_X]	= EDGE(EXCLUSIVE, DATA_S, 0),')]),
+
+    ('engine', 'copy of another ruler taken away',
+     [('dsm/page.c', 'return msg->from == w->ruler;', 'return true;')]),
+    ('engine', 'copy taken away by a ruler for another node',
+     [('dsm/page.c', 'if (msg->req != msg->from || msg->flags)', 'if (msg->flags)'),
+      ('dsm/wire.c', 'if (facts->lend && m->req == peer)', 'if (facts->lend)')]),
+    ('engine', 'home forgets who may ask a ruler',
+     [('dsm/directory.c', '''		dir->sharers |= hk_node_bit(ask->req);
+		dir_forward(ask, out, HK_DMSG_PASS_S''',
+       '''		dir_forward(ask, out, HK_DMSG_PASS_S''')]),
+    ('engine', 'former ruler asked for ever',
+     [('dsm/page.c', '''		ruler = HK_NODE_NONE;
+		ctx->moot = *state''', '''		ctx->moot = *state''')]),
+    ('engine', 'former ruler believed that was asked before',
+     [('dsm/page.c', 'ctx->moot = *state == HK_PG_INVALID_RD;', '')]),
+    ('engine', 'former ruler believed that home had asked',
+     [('dsm/page.c', 'ctx->moot = *state == HK_PG_INVALID_RD;',
+       'ctx->moot = *state == HK_PG_INVALID_RD && ctx->asked;')]),
+    ('engine', 'home asked with the tokens that a ruler was told',
+     [('dsm/page.c', '	m->tokens.data = w->tokens.data;',
+       '	m->tokens.data = ctx->tokens.data ?: w->tokens.data;')]),
+    ('engine', 'page given away by a ruler that was asked for a copy',
+     [('dsm/page.c', '(w->read_x && to == w->home)', 'w->read_x'),
+      ('dsm/page.c', 'return ruler && msg->from == ctx->asked;', 'return true;')]),
+    ('engine', 'MOVED taken from any node',
+     [('dsm/page.c', '		return msg->from == ctx->asked;\n	case HK_EV_READ',
+       '		return true;\n	case HK_EV_READ')]),
+    ('engine', 'BACK taken from any node',
+     [('dsm/directory.c', ' || msg->from != dir->owner ||\n	    hk_nodes_any(msg->acks',
+       ' ||\n	    hk_nodes_any(msg->acks')]),
+    ('engine', 'lent page asked back by any node',
+     [('dsm/wire.c', '[HK_DMSG_UNLEND]  = RULE(PEER,', '[HK_DMSG_UNLEND]  = RULE(NONE,'),
+      ('dsm/directory.c', 'w->self == w->home || msg->from != w->home)',
+       'w->self == w->home)')]),
+    ('engine', 'page lent by any node',
+     [('dsm/wire.c', '[HK_DMSG_LEND]	  = RULE(PEER,', '[HK_DMSG_LEND]	  = RULE(NONE,'),
+      ('dsm/page.c', 'return msg->from == w->home && w->home != w->self && !w->rules;',
+       'return w->home != w->self && !w->rules;')]),
+    ('engine', 'home blamed for a reader that asks twice',
+     [('dsm/directory.c', '''	if (hk_nodes_any((wait->rd | wait->wr) & hk_node_bit(msg->req)))
+		return 0;
+''', '')]),
 
     ('residency', 'refusal taken from any node',
      [('migrate/residency.c', '.match = 1 }', '.match = 0 }')]),
