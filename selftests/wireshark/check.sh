@@ -51,7 +51,7 @@ result $? "senders and numbers are those of the headers"
 
 # gfn: of each page message, and of each entry of SPILL and of groups
 gfns=$(shark -T fields -e hk.gfn hk.gfn | tr ',' '\n' | sed 's/^0x0*//' | tr '\n' ' ')
-[ "$gfns" = "1231 1232 1233 1234 1235 1236 1237 1238 1239 123a 123b 7 8 2000 2001 201f 3000 3001 301f 4000  " ]
+[ "$gfns" = "1231 1232 1233 1234 1235 1236 1237 1238 1239 123a 123b 123c 123d 123e 123f 1240 7 8 2000 2001 201f 3000 3001 301f 4000  " ]
 result $? "page numbers"
 
 [ "$(shark -Y 'hk.acks == 0x8000000000000006 && hk.data_token == 0xd0001234 &&

@@ -25,7 +25,8 @@ local lanes = { [0] = "control", [1] = "page" }
 local dtypes = {
 	[1] = "GET_S", [2] = "GET_X", [3] = "FWD_S", [4] = "FWD_X", [5] = "INV",
 	[6] = "DATA_S", [7] = "DATA_X", [8] = "GRANT_X", [9] = "ACK", [10] = "DONE",
-	[11] = "LOST",
+	[11] = "LOST", [12] = "LEND", [13] = "PASS_S", [14] = "UNLEND", [15] = "BACK",
+	[16] = "MOVED",
 }
 local contents = { [0] = "none", [1] = "page", [2] = "fill", [3] = "same" }
 local modes = {
