@@ -27,7 +27,7 @@
  *	with the first or by DATA_X with the second (v1)
  * LEND: LEND and the types behind it in HK_MSG_PAGE, RULER in DATA_S and INV; where all
  *	members offer it a page may be ruled by its owner. Not offered yet (v1)
- * REVALIDATE: GET_S, GET_X, FWD_S and FWD_X in HK_MSG_PAGE may have a check behind them,
+ * REVALIDATE: GET_S, GET_X, FWD_S, FWD_X and PASS_S in HK_MSG_PAGE may have a check behind them,
  *	struct hk_wire_page_check, and the answer may be HK_CONTENT_SAME then (v1)
  */
 #define HK_WIRE_FEATURE_PAGE_GROUP	0x1
