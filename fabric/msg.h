@@ -26,7 +26,7 @@
  * READ_X: GET_S in HK_MSG_PAGE may have a second token, and is then answered by DATA_S
  *	with the first or by DATA_X with the second (v1)
  * LEND: LEND and the types behind it in HK_MSG_PAGE, RULER in DATA_S and INV; where all
- *	members offer it a page may be ruled by its owner. Not offered yet (v1)
+ *	members offer it a page may be ruled by its owner (v1)
  * REVALIDATE: GET_S, GET_X, FWD_S, FWD_X and PASS_S in HK_MSG_PAGE may have a check behind them,
  *	struct hk_wire_page_check, and the answer may be HK_CONTENT_SAME then (v1)
  */
@@ -36,6 +36,7 @@
 #define HK_WIRE_FEATURE_REVALIDATE	0x8
 #define HK_WIRE_FEATURES		(HK_WIRE_FEATURE_PAGE_GROUP | \
 					 HK_WIRE_FEATURE_READ_X | \
+					 HK_WIRE_FEATURE_LEND | \
 					 HK_WIRE_FEATURE_REVALIDATE)
 
 /* Longest body of any message, without the page that may follow it */

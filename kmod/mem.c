@@ -92,6 +92,7 @@ static int page_msg_prepare(struct hk_visit *v, struct hk_msg *msg,
 		return xa_reserve(&mem->pages, m->gfn, GFP_KERNEL);
 	case HK_DMSG_GET_S:
 	case HK_DMSG_FWD_S:
+	case HK_DMSG_PASS_S:
 		return hk_visit_prepare_copy(v);
 	case HK_DMSG_GET_X:
 	case HK_DMSG_FWD_X:
@@ -99,9 +100,7 @@ static int page_msg_prepare(struct hk_visit *v, struct hk_msg *msg,
 	case HK_DMSG_ACK:
 	case HK_DMSG_DONE:
 	case HK_DMSG_LOST:
-	/* nobody is lent anything yet, and nobody has offered to be */
 	case HK_DMSG_LEND:
-	case HK_DMSG_PASS_S:
 	case HK_DMSG_UNLEND:
 	case HK_DMSG_BACK:
 	case HK_DMSG_MOVED:
@@ -155,11 +154,12 @@ static int refuse_page(const struct hk_dmsg *m, const char *wrong, char *why)
 static int recv_page(struct hk_mem *mem, u16 peer, struct hk_msg *msg,
 		     char *why)
 {
-	const struct hk_page_facts facts = hk_vm_page_facts(mem->vm);
+	struct hk_page_facts facts = hk_vm_page_facts(mem->vm);
 	const char *wrong;
 	struct hk_dmsg m;
 	int err;
 
+	facts.lend = hk_lend_known(mem->vm, peer);
 	wrong = hk_page_msg_check(&facts, peer, (const void *)msg->body,
 				  le32_to_cpu(msg->hdr.len), msg->page, &m);
 	if (wrong)
@@ -178,13 +178,14 @@ static int recv_group(struct hk_mem *mem, u16 peer, struct hk_msg *msg,
 		      char *why)
 {
 	const struct hk_wire_page_group *body = (const void *)msg->body;
-	const struct hk_page_facts facts = hk_vm_page_facts(mem->vm);
+	struct hk_page_facts facts = hk_vm_page_facts(mem->vm);
 	struct hk_page_group group = { 0 };
 	const char *wrong;
 	struct hk_dmsg m;
 	u32 at = 0;
 	int err = 0;
 
+	facts.lend = hk_lend_known(mem->vm, peer);
 	wrong = hk_page_group_check(&facts, peer, body,
 				    le32_to_cpu(msg->hdr.len), &m);
 	if (wrong) {
@@ -416,13 +417,19 @@ int hk_mem_create(struct hk_vm *vm)
 					    sizeof(struct hk_dir_waiters));
 	if (!mem->wait_pool)
 		goto err_busy_pool;
+	mem->rule_pool = mempool_create_kmalloc_pool(HK_MEM_SPARE_OBJS,
+						     sizeof(struct hk_rule));
+	if (!mem->rule_pool)
+		goto err_wait_pool;
 	err = mem_inode_create(mem);
 	if (err)
-		goto err_wait_pool;
+		goto err_rule_pool;
 	hk_msgs_refill(mem);
 	vm->mem = mem;
 	return 0;
 
+err_rule_pool:
+	mempool_destroy(mem->rule_pool);
 err_wait_pool:
 	mempool_destroy(mem->wait_pool);
 err_busy_pool:
@@ -467,6 +474,7 @@ static void mem_busy_stop(struct hk_mem *mem)
 			hlist_del(&waiters->node);
 			mempool_free(waiters, mem->wait_pool);
 		}
+		hk_lend_destroy(mem, b);
 	}
 }
 
@@ -517,6 +525,7 @@ void hk_mem_destroy(struct hk_vm *vm)
 		hk_msg_free(msg);
 	iput(mem->inode);
 	simple_release_fs(&mem_fs_mnt, &mem_fs_count);
+	mempool_destroy(mem->rule_pool);
 	mempool_destroy(mem->wait_pool);
 	mempool_destroy(mem->busy_pool);
 	kvfree(mem->bucket);
@@ -543,5 +552,7 @@ void hk_mem_stats(struct hk_vm *vm, u64 *stat)
 		present * 9 + chunks * (PAGE_SIZE + 9) +
 		(HK_MEM_SPARE_OBJS + atomic64_read(&mem->nr_busy)) *
 		sizeof(struct hk_busy) +
+		(HK_MEM_SPARE_OBJS + atomic64_read(&mem->nr_rules)) *
+		sizeof(struct hk_rule) +
 		HK_MEM_SPARE_OBJS * sizeof(struct hk_dir_waiters);
 }

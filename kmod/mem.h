@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Guest RAM on one node: what mem.c, visit.c, group.c, fault.c, recall.c, spill.c, evict.c,
- * stale.c, walk.c and prefetch.c share; nobody else includes it
+ * stale.c, lend.c, walk.c and prefetch.c share; nobody else includes it
  *
  * A gfn on this node has a state (dsm/page.h) and, where that allows access, a
  * page. Pages are in an xarray by gfn; a page's state and a few flags are in
@@ -67,6 +67,8 @@
 #define HK_PP_WORTH	(GENMASK(HK_STALE_BITS - 1, 0) << HK_PP_WORTH_SHIFT)
 #define HK_PP_IDLE		BIT(21)	/* read copy, not used since the hand passed: evict.c */
 #define HK_PP_UNUSED		BIT(22)	/* nobody waited for it, and no fault has mapped it */
+#define HK_PP_RULER_SHIFT 23	/* node that rules this copy, 0: home: lend.c */
+#define HK_PP_RULER	(GENMASK(5, 0) << HK_PP_RULER_SHIFT)
 #define HK_PP_TIME_SHIFT	32	/* microseconds, wrapping */
 
 /* Read copies, which may be dropped for room */
@@ -84,6 +86,8 @@ struct hk_bucket {
 	struct hlist_head busy;
 	/** @waits: struct hk_dir_waiters.node */
 	struct hlist_head waits;
+	/** @rules: struct hk_rule.node */
+	struct hlist_head rules;
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -107,6 +111,8 @@ struct hk_busy {
 	struct hk_page_ctx ctx;
 	/** @state: enum hk_page_state, the same as the page's when there is one */
 	u8 state;
+	/** @ruler: as hk_page_where.ruler */
+	u16 ruler;
 	/** @recall: HK_ACT_TAKE or HK_ACT_DOWNGRADE while one is to be done */
 	u8 recall;
 	/** @held: the recall is put off; until then the page may be mapped */
@@ -140,6 +146,21 @@ struct hk_busy {
 	/** @work: executes @recall */
 	struct work_struct work;
 };
+
+/**
+ * struct hk_rule - directory entry of a page that is lent to this node, lend.c
+ */
+struct hk_rule {
+	/** @node: in hk_bucket.rules */
+	struct hlist_node node;
+	/** @gfn: page */
+	u64 gfn;
+	/** @dir: entry */
+	struct hk_dir dir;
+};
+
+/* Of so many pages that are not here a node knows who may rule them */
+#define HK_LEND_HINT_BITS	9
 
 /**
  * struct hk_dir_waiters - requests waiting for a busy directory entry
@@ -225,6 +246,12 @@ struct hk_mem {
 	mempool_t *busy_pool;
 	/** @wait_pool: struct hk_dir_waiters */
 	mempool_t *wait_pool;
+	/** @rule_pool: struct hk_rule */
+	mempool_t *rule_pool;
+	/** @nr_rules: of those in use */
+	atomic64_t nr_rules;
+	/** @hint: who may rule pages that are not here; no lock, guesses */
+	u64 hint[BIT(HK_LEND_HINT_BITS)];
 	/** @msgs_lock: leaf, protects @msgs and @nr_msgs */
 	spinlock_t msgs_lock;
 	/** @msgs: spare messages with the body of HK_MSG_PAGE */
@@ -314,6 +341,8 @@ struct hk_visit {
 	struct page *page;
 	/** @busy: or NULL */
 	struct hk_busy *busy;
+	/** @rule: or NULL: this node does not rule the page, unless it is home */
+	struct hk_rule *rule;
 	/** @state: enum hk_page_state */
 	u8 state;
 	/** @charged: room that the caller has set aside, for a new request */
@@ -412,6 +441,20 @@ void hk_stale_told(struct hk_visit *v, struct page *page);
 void hk_stale_over(struct hk_busy *busy);
 u64 hk_stale_drop(struct hk_mem *mem, u64 want);
 void hk_stale_destroy(struct hk_mem *mem);
+
+/* lend.c */
+void hk_lend_look(struct hk_visit *v);
+void hk_lend_note(struct hk_visit *v, u16 ruler);
+int hk_lend_rule(struct hk_visit *v);
+void hk_lend_stepped(struct hk_visit *v);
+bool hk_lend_may(struct hk_visit *v, const struct hk_dir *dir, const struct hk_dmsg *msg);
+void hk_lend_destroy(struct hk_mem *mem, struct hk_bucket *b);
+
+/* Does this peer know of pages that are lent? */
+static inline bool hk_lend_known(const struct hk_vm *vm, u16 peer)
+{
+	return hk_node_link_features(vm->node, peer) & HK_WIRE_FEATURE_LEND;
+}
 
 /* prefetch.c */
 void hk_prefetch_fault(struct hk_mem *mem, u64 gfn, bool write, bool miss);

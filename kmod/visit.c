@@ -199,6 +199,7 @@ void hk_visit_lock(struct hk_visit *v)
 		v->state = page_state(v->page);
 	else
 		v->state = HK_PG_INVALID;
+	hk_lend_look(v);
 }
 
 void hk_visit_unlock(struct hk_visit *v)
@@ -206,6 +207,7 @@ void hk_visit_unlock(struct hk_visit *v)
 {
 	v->page = NULL;
 	v->busy = NULL;
+	v->rule = NULL;
 	spin_unlock(&v->b->lock);
 }
 
@@ -542,7 +544,7 @@ static void visit_granted(struct hk_visit *v)
 	u64 ns;
 
 	set_page_private(v->page,
-			 (page_private(v->page) & (HK_PP_STATE | HK_PP_WORTH)) |
+			 (page_private(v->page) & (HK_PP_STATE | HK_PP_WORTH | HK_PP_RULER)) |
 			 (busy->wanted ? HK_PP_HOLD : HK_PP_UNUSED) |
 			 (unsigned long)hk_now_us() << HK_PP_TIME_SHIFT);
 	if (!busy->wanted || !busy->wire)
@@ -582,12 +584,23 @@ static void visit_count(struct hk_visit *v, enum hk_page_event ev, u32 act)
 		hk_vm_count(vm, INVALIDATED);
 	else if (ev == HK_EV_DOWNGRADED)
 		hk_vm_count(vm, DOWNGRADED);
+	else if (ev == HK_EV_LEND)
+		hk_vm_count(vm, LENT_TO);
+	else if (ev == HK_EV_MOVED)
+		hk_vm_count(vm, ASTRAY);
 }
 
 static bool event_grants(enum hk_page_event ev)
 {
 	return ev == HK_EV_DATA_S || ev == HK_EV_DATA_X ||
 	       ev == HK_EV_GRANT_X || ev == HK_EV_ACK;
+}
+
+/* May the step make a request? With tokens of its own then: see protocol.rst */
+static bool event_asks(const struct hk_visit *v, enum hk_page_event ev)
+{
+	return ev == HK_EV_READ || ev == HK_EV_WRITE || ev == HK_EV_MOVED ||
+	       (ev == HK_EV_DATA_S && v->busy && v->busy->ctx.moot);
 }
 
 /* One step of the page's own state machine */
@@ -602,8 +615,7 @@ static int visit_page(struct hk_visit *v, enum hk_page_event ev,
 	unsigned int i;
 	int err;
 
-	/* tokens of the request that this may begin: see protocol.rst */
-	if (ev == HK_EV_READ || ev == HK_EV_WRITE)
+	if (event_asks(v, ev))
 		v->w.tokens = hk_page_draw_tokens(get_random_u64());
 	if ((ev == HK_EV_DATA_S || ev == HK_EV_DATA_X) &&
 	    v->content == HK_CONTENT_SAME && !(v->busy && v->busy->stale)) {
@@ -632,6 +644,10 @@ static int visit_page(struct hk_visit *v, enum hk_page_event ev,
 		}
 		v->busy->ctx = none;
 	}
+	if ((out.act & HK_ACT_RULE) && hk_lend_rule(v)) {
+		hk_visit_no_memory(v, "the entry of a lent page");
+		return -ENOMEM;
+	}
 	if (out.act & (HK_ACT_INSTALL | HK_ACT_INSTALL_ZERO)) {
 		err = visit_install(v, out.act & HK_ACT_INSTALL_ZERO);
 		/* what this node tells itself has none */
@@ -653,6 +669,7 @@ static int visit_page(struct hk_visit *v, enum hk_page_event ev,
 	if (ev == HK_EV_DATA_X && v->state == HK_PG_INVALID_RD)
 		hk_vm_count(v->mem->vm, READ_EXCLUSIVE);
 	visit_set_state(v, state);
+	hk_lend_note(v, out.ruler);
 	for (i = 0; i < out.nr; i++) {
 		err = visit_send(v, &out.msg[i]);
 		if (err)
@@ -698,13 +715,15 @@ static struct hk_dir_waiters *waiters_find(struct hk_bucket *b, u64 gfn)
 	return NULL;
 }
 
-/* One step of the page's directory entry, this node being its home */
+/*
+ * One step of the page's directory entry: at home, or where it is lent to, or at a node that
+ * was thought to be lent it
+ */
 static int visit_home(struct hk_visit *v, const struct hk_dmsg *msg)
 {
 	struct hk_mem *mem = v->mem;
-	const struct hk_dir_where where = {
-		.self = v->w.self, .home = v->w.home,
-	};
+	struct hk_dir_where where = { .self = v->w.self, .home = v->w.home };
+	struct hk_dir nothing = { 0 };
 	struct hk_dir_wait none = { 0 };
 	struct hk_dir_waiters *waiters;
 	struct hk_dir_wait *wait;
@@ -714,11 +733,16 @@ static int visit_home(struct hk_visit *v, const struct hk_dmsg *msg)
 	bool unused;
 	int err;
 
-	dir = dir_entry(mem, v->w.gfn);
+	if (where.self == where.home)
+		dir = dir_entry(mem, v->w.gfn);
+	else
+		dir = v->rule ? &v->rule->dir : &nothing;
 	if (!dir) {
 		hk_visit_no_memory(v, "the directory");
 		return -ENOMEM;
 	}
+	if (where.self == where.home)
+		where.lend = hk_lend_may(v, dir, msg);
 	waiters = waiters_find(v->b, v->w.gfn);
 	wait = waiters ? &waiters->wait : &none;
 	unused = dir->owner == HK_NODE_NONE;
@@ -732,7 +756,7 @@ static int visit_home(struct hk_visit *v, const struct hk_dmsg *msg)
 			   msg->from, dir->owner, dir->busy);
 		return err;
 	}
-	if (unused && dir->owner != HK_NODE_NONE)
+	if (unused && dir->owner != HK_NODE_NONE && where.self == where.home)
 		atomic64_inc(&mem->nr_dirs);
 
 	if (waiters && hk_dir_wait_empty(wait)) {
@@ -748,6 +772,8 @@ static int visit_home(struct hk_visit *v, const struct hk_dmsg *msg)
 		waiters->wait = none;
 		hlist_add_head(&waiters->node, &v->b->waits);
 	}
+	if (v->rule)
+		hk_lend_stepped(v);
 	for (i = 0; i < out.nr; i++) {
 		err = visit_send(v, &out.msg[i]);
 		if (err)

@@ -295,6 +295,9 @@ enum hk_vcpu_state {
  * @HK_STAT_REVALIDATED: of those, the old copy was still good: nothing came with the answer
  * @HK_STAT_SAME_SENT: pages that a requester had, and that did not travel
  * @HK_STAT_STALE: old copies kept here now
+ * @HK_STAT_LENT_TO: times that this node was lent the rule over a page that it writes
+ * @HK_STAT_LENT_BACK: of those, has given it back, as another node wanted to write
+ * @HK_STAT_ASTRAY: requests that went to a node which rules the page no more, and were made anew
  * @__HK_STAT_MAX: not one of them: their number with 0
  */
 enum hk_stat {
@@ -342,6 +345,9 @@ enum hk_stat {
 	HK_STAT_REVALIDATED,
 	HK_STAT_SAME_SENT,
 	HK_STAT_STALE,
+	HK_STAT_LENT_TO,
+	HK_STAT_LENT_BACK,
+	HK_STAT_ASTRAY,
 	__HK_STAT_MAX
 };
 

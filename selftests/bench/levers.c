@@ -19,6 +19,10 @@
  *		One node after the other reads a word of each page and writes it then, in no
  *		order; a line "pass NS" a round, of both together.
  *
+ *	levers produce ROUNDS FIRST PAGES DEVICE DEVICE...
+ *		The first node writes a word of each of PAGES pages from FIRST on, then all
+ *		others read it, in no order; a line "produce NS" a round.
+ *
  *	levers skew ROUNDS COLD HOT OWN DEVICE DEVICE [DEVICE]
  *		The first node writes COLD pages, the last one HOT more, and the second one
  *		OWN more. Then the second one reads all that is cold, a few pages at a time,
@@ -194,6 +198,36 @@ static int pass(unsigned int rounds, unsigned long pages, volatile uint64_t *a,
 	return 0;
 }
 
+static int produce(unsigned int rounds, unsigned long first, unsigned long pages,
+		   char **device, int devices)
+{
+	volatile uint64_t *ram[8];
+	const uint64_t begin = now_ns();
+	unsigned long i, at;
+	unsigned int round;
+	uint64_t start;
+	int n;
+
+	for (n = 0; n < devices; n++)
+		ram[n] = map_at_least(device[n], first + pages);
+	for (round = 0; round < rounds; round++) {
+		start = now_ns();
+		for (i = 0; i < pages; i++)
+			ram[0][(first + pass_page(i, pages)) * WORDS] = begin + round + i;
+		for (n = 1; n < devices; n++)
+			for (i = 0; i < pages; i++) {
+				at = (first + pass_page(i, pages)) * WORDS;
+				if (ram[n][at] != begin + round + i) {
+					printf("produce: bad content of page %lu on node %d\n",
+					       at / WORDS, n + 1);
+					return 1;
+				}
+			}
+		printf("produce %llu\n", (unsigned long long)(now_ns() - start));
+	}
+	return 0;
+}
+
 static void fill(volatile uint64_t *ram, unsigned long first, unsigned long pages)
 {
 	unsigned long p;
@@ -269,6 +303,10 @@ int main(int argc, char **argv)
 		return pass((unsigned int)n[0], n[1], map_at_least(argv[4], n[1]),
 			    map_at_least(argv[5], n[1]));
 	}
+	if (argc >= 7 && argc <= 13 && !strcmp(argv[1], "produce"))
+		return produce((unsigned int)strtoul(argv[2], NULL, 0),
+			       strtoul(argv[3], NULL, 0), strtoul(argv[4], NULL, 0),
+			       argv + 5, argc - 5);
 	if ((argc == 8 || argc == 9) && !strcmp(argv[1], "skew"))
 		return skew((unsigned int)strtoul(argv[2], NULL, 0),
 			    strtoul(argv[3], NULL, 0), strtoul(argv[4], NULL, 0),
@@ -277,6 +315,7 @@ int main(int argc, char **argv)
 		"       levers again ROUNDS PAGES same|changed DEVICE DEVICE\n"
 		"       levers share ROUNDS MS DEVICE DEVICE\n"
 		"       levers pass ROUNDS PAGES DEVICE DEVICE\n"
+		"       levers produce ROUNDS FIRST PAGES DEVICE DEVICE...\n"
 		"       levers skew ROUNDS COLD HOT OWN DEVICE DEVICE [DEVICE]\n");
 	return 2;
 }

@@ -25,6 +25,7 @@ NODES = (1, 2, 3)
 VM = 'm'
 BUDGET_PAGES = 6 * 256
 RAM_PAGES = 12 * 256
+PRODUCED = 32
 # for one node to read: what its own pages leave room for is a third of it
 COLD, HOT, OWN = 800, 96, 960
 DEAD_MS = 2000
@@ -161,6 +162,45 @@ def hot_stays(d):
     need(fetched >= HOT * 2, 'by number, too, hot pages stay: %d of %d' % (fetched, HOT))
 
 
+def produce(d, rounds, writer):
+    """Node WRITER writes pages whose home is the third node; the other one of the first two
+    reads them. A round takes turns with the next, so all that it reads must be new."""
+    d.host(1, 'levers produce %d %d %d %s %s' % (
+        rounds, RAM_PAGES - 256, PRODUCED, device(writer), device(3 - writer)))
+
+
+def page_msgs(d):
+    """Of the page protocol, so many has the third node sent and received."""
+    return sum(t['tx'] + t['rx'] for x in show(d, 3, 'link show -s')
+               for t in x['messages'] if t['type'].startswith('page'))
+
+
+def lent(d):
+    parameter = '/sys/module/hyperkernel/parameters/lend'
+    # the clock of copies in use would drop what is hinted at
+    d.host(1, 'echo N >' + parameter)
+    produce(d, 6, 1)
+    before = stats(d, 1)
+    need(not before['lent-to'] or before['lent-to'] == before['lent-back'], before)
+    d.host(1, 'echo Y >' + parameter)
+    produce(d, 6, 1)
+    after = stats(d, 1)
+    need(after['lent-to'] - before['lent-to'] >= PRODUCED * 3 // 4, after)
+    # now home is not asked any more, neither to read nor to write
+    msgs = page_msgs(d)
+    produce(d, 6, 1)
+    msgs = page_msgs(d) - msgs
+    # a page may have gone for room, or a hint been overwritten
+    need(msgs < 6 * PRODUCED // 2, '%d messages to and from home' % msgs)
+    print('# %d pages of %d lent, %d messages with home in 6 rounds' % (
+        after['lent-to'] - before['lent-to'], PRODUCED, msgs))
+    # another one writes: all goes back to where it was
+    produce(d, 3, 2)
+    now = stats(d, 1)
+    need(now['lent-to'] == now['lent-back'], now)
+    need(not stats(d, 3)['lent-to'], 'a home has been lent something')
+
+
 def links_tell(d):
     """link show -s of all nodes, while nothing but heartbeats is under way."""
     links = {(n, x['peer-id']): x for n in NODES for x in show(d, n, 'link show -s')}
@@ -229,6 +269,8 @@ def main():
                     need(s[key] > 0, 'n%d: %s' % (n, s))
                 need(used(d)[n - 1] <= BUDGET_PAGES * 1.02,
                      'n%d: %d pages' % (n, used(d)[n - 1]))
+        with tap.test('pages that a node writes again and again are ruled by it'):
+            lent(d)
         with tap.test('copies in use stay when others have to go'):
             hot_stays(d)
         with tap.test('module is not unloaded while a device is open'):

@@ -684,7 +684,7 @@ MUTATIONS = [
     ("check of a waiting request lost", "unit", "directory.c",
      "		ask.check = wait->check;\n", ""),
     ("check of the last who waits", "unit", "directory.c",
-     "msg->check.salt && wait->check_of == HK_NODE_NONE", "msg->check.salt"),
+     "ask->check.salt && wait->check_of == HK_NODE_NONE", "ask->check.salt"),
     ("check of another who waits", "unit", "directory.c",
      "if (wait->check_of == req)", "if (1)"),
     ("check in a group", "unit", "group.c",

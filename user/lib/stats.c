@@ -50,6 +50,9 @@ static const char *const names[HK_STAT_MAX + 1] = {
 	[HK_STAT_REVALIDATED]		= "revalidated",
 	[HK_STAT_SAME_SENT]		= "same-sent",
 	[HK_STAT_STALE]			= "stale",
+	[HK_STAT_LENT_TO]		= "lent-to",
+	[HK_STAT_LENT_BACK]		= "lent-back",
+	[HK_STAT_ASTRAY]		= "astray",
 };
 
 const char *hk_stat_name(unsigned int stat)
