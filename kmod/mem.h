@@ -69,6 +69,8 @@
 #define HK_PP_UNUSED		BIT(22)	/* nobody waited for it, and no fault has mapped it */
 #define HK_PP_RULER_SHIFT 23	/* node that rules this copy, 0: home: lend.c */
 #define HK_PP_RULER	(GENMASK(5, 0) << HK_PP_RULER_SHIFT)
+/* What stays when the time is noted */
+#define HK_PP_KEEP	(HK_PP_STATE | HK_PP_WORTH | HK_PP_RULER)
 #define HK_PP_TIME_SHIFT	32	/* microseconds, wrapping */
 
 /* Read copies, which may be dropped for room */

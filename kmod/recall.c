@@ -115,7 +115,7 @@ void hk_recall_mapped(struct hk_visit *v)
 	if ((pp & (HK_PP_HOLD | HK_PP_MAPPED)) != HK_PP_HOLD)
 		return;
 	hk_walk_mapped(v->mem, v->w.gfn);
-	pp &= HK_PP_STATE | HK_PP_HOLD | HK_PP_WORTH;
+	pp &= HK_PP_KEEP | HK_PP_HOLD;
 	set_page_private(v->page, pp | HK_PP_MAPPED |
 			 (unsigned long)hk_now_us() << HK_PP_TIME_SHIFT);
 	/* a recall waits for just this: from now on it is hold_us */

@@ -544,7 +544,7 @@ static void visit_granted(struct hk_visit *v)
 	u64 ns;
 
 	set_page_private(v->page,
-			 (page_private(v->page) & (HK_PP_STATE | HK_PP_WORTH | HK_PP_RULER)) |
+			 (page_private(v->page) & HK_PP_KEEP) |
 			 (busy->wanted ? HK_PP_HOLD : HK_PP_UNUSED) |
 			 (unsigned long)hk_now_us() << HK_PP_TIME_SHIFT);
 	if (!busy->wanted || !busy->wire)
