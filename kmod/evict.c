@@ -39,6 +39,9 @@ MODULE_PARM_DESC(evict_lru, "Give up read copies that were not used lately, not 
 
 /* One of so many copies is kept idle: simulator.rst */
 #define IDLE_PART	4
+/* After so many that were made idle it is looked whether one in so many was used again */
+#define PAYS_LOOK	256
+#define PAYS_PART	16
 /* A page that was guessed to be used and is not within this was guessed wrong */
 #define UNUSED_US	100000
 
@@ -257,6 +260,29 @@ void hk_evict_prepare(struct hk_mem *mem, u64 next)
 {
 	if (READ_ONCE(evict_lru))
 		age_copies(mem, 0, next);
+}
+
+/**
+ * hk_evict_pays() - is it worth while to wait for idle copies to be used?
+ * @mem: guest RAM
+ *
+ * Not where hardly any is: a node that uses more pages in turn than it has room for. It
+ * would wait for room each time, and learn nothing.
+ *
+ * Context: spill_work only.
+ */
+bool hk_evict_pays(struct hk_mem *mem)
+{
+	u64 aged = atomic64_read(&mem->vm->stat[HK_STAT_AGED]);
+	u64 used = atomic64_read(&mem->vm->stat[HK_STAT_REFAULTED]);
+
+	if (aged - mem->evict_aged >= PAYS_LOOK) {
+		mem->evict_vain = (used - mem->evict_used) * PAYS_PART <
+				  aged - mem->evict_aged;
+		mem->evict_aged = aged;
+		mem->evict_used = used;
+	}
+	return !mem->evict_vain;
 }
 
 /**

@@ -292,6 +292,12 @@ struct hk_mem {
 	unsigned long age_cursor;
 	/** @evict_now: spill_work has waited for idle copies to be used; it alone uses this */
 	bool evict_now;
+	/** @evict_vain: waiting for that was of no use lately; as all of these, spill_work only */
+	bool evict_vain;
+	/** @evict_aged: copies made idle up to the last look */
+	u64 evict_aged;
+	/** @evict_used: of those, used again */
+	u64 evict_used;
 	/** @evict_ready: copies were made idle since room was last made; no lock, a hint */
 	bool evict_ready;
 	/** @offer_cursor: where offering owned pages goes on; spill_work only */
@@ -469,6 +475,7 @@ void hk_walk_gather(struct hk_mem *mem, u64 gfn);
 
 /* evict.c */
 u64 hk_evict(struct hk_mem *mem, u64 want, bool now);
+bool hk_evict_pays(struct hk_mem *mem);
 void hk_evict_prepare(struct hk_mem *mem, u64 next);
 void hk_evict_active(struct hk_visit *v);
 void hk_evict_used(struct hk_visit *v);

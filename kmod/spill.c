@@ -305,7 +305,7 @@ static void spill_work(struct work_struct *work)
 	/* somewhat more, or the next page is one too many again */
 	want = used - low + reserve / 4;
 	/* not now: copies have just been made idle, see once which of them are used */
-	now = mem->evict_now || used - low > reserve / 2;
+	now = mem->evict_now || used - low > reserve / 2 || !hk_evict_pays(mem);
 	mem->evict_now = false;
 	done = hk_evict(mem, want, now);
 	if (!now && done < want && atomic64_read(&mem->nr_idle)) {
