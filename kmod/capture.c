@@ -14,6 +14,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <asm/apicdef.h>
+#include <asm/kvm_para.h>
 #include <asm/msr-index.h>
 #include "../migrate/state.h"
 #include "../uapi/hyperkernel.h"
@@ -37,6 +38,8 @@ static const u32 candidates[] = {
 	MSR_MTRRfix4K_F0000, MSR_MTRRfix4K_F8000, MSR_MTRRdefType,
 	MSR_IA32_XSS, MSR_VM_HSAVE_PA, MSR_VM_CR,
 	MSR_IA32_MCG_STATUS, MSR_IA32_MCG_CTL, MSR_AMD64_TSC_RATIO, MSR_K7_HWCR,
+	/* the vector before what may use it */
+	MSR_KVM_ASYNC_PF_INT, MSR_KVM_ASYNC_PF_EN,
 };
 
 static void __user *scratch_ptr(struct hk_vcpu *hv)
@@ -177,8 +180,10 @@ static void msrs_probe(struct hk_vcpu *hv, struct file *file)
 	for (i = 0; i < ARRAY_SIZE(candidates); i++) {
 		struct kvm_msr_entry e = { .index = candidates[i] };
 
-		if (msrs_get(hv, file, &e, 1) == 1 &&
-		    msrs_set(hv, file, &e, 1) == 1)
+		if (msrs_get(hv, file, &e, 1) != 1)
+			continue;
+		/* not set in passing: that wakes all who wait for a page in the guest */
+		if (e.index == MSR_KVM_ASYNC_PF_EN || msrs_set(hv, file, &e, 1) == 1)
 			found[nr++] = candidates[i];
 	}
 	mutex_lock(&vs->lock);
@@ -314,6 +319,44 @@ err:
 	return NULL;
 }
 
+/*
+ * Asynchronous page faults: threads of the guest wait for pages, each by a token that the
+ * other host has made up and will never call ready. Setting the MSR that enables them has
+ * KVM tell the guest that all pages are ready, once it runs: whoever still needs one
+ * faults again, here. KVM does not say when it had no memory to remember that.
+ */
+static bool async_pf_wakes(const struct kvm_vcpu *vcpu)
+{
+	/* one without the other was the way of guests before 5.9; KVM has no such any more */
+	u64 on = KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT;
+
+	return (vcpu->arch.apf.msr_en_val & on) != on ||
+	       !list_empty_careful(&vcpu->async_pf.done);
+}
+
+/*
+ * A ghost must write no token into the guest's memory and raise no interrupt for one. KVM
+ * does both only when the vCPU is in KVM_RUN or acknowledges a token, and neither happens
+ * between capture and here; what its workers have fetched by now is forgotten, and what they
+ * still fetch waited for: as long as a fault may take, or the guest is dead.
+ */
+static void async_pf_silence(struct hk_vcpu *hv, struct file *file)
+{
+	struct kvm_vcpu *vcpu = hv->vcpu;
+	/* in this order: acknowledged while enabled, the next token would be written */
+	const struct kvm_msr_entry off[] = {
+		{ .index = MSR_KVM_ASYNC_PF_EN, .data = 0 },
+		{ .index = MSR_KVM_ASYNC_PF_ACK, .data = 1 },
+	};
+
+	if (!vcpu->arch.apf.msr_en_val)
+		return;
+	msrs_set(hv, file, off, ARRAY_SIZE(off));
+	/* it stood still here for a page that it asks for elsewhere now */
+	kvm_clear_request(KVM_REQ_APF_HALT, vcpu);
+	vcpu->arch.apf.halted = false;
+}
+
 /**
  * hk_apply() - give a vCPU the state it had elsewhere
  * @hv: vCPU
@@ -366,6 +409,10 @@ int hk_apply(struct hk_vcpu *hv, struct file *file, const struct hk_msg *msg,
 			snprintf(why, HK_REASON_MAX, "KVM_SET_MSRS (%ld)", ret);
 		return -EOPNOTSUPP;
 	}
+	what = "asynchronous page faults, out of memory";
+	ret = -ENOMEM;
+	if (!async_pf_wakes(hv->vcpu))
+		goto err;
 	what = "TSC offset";
 	offset = le64_to_cpu(s->tsc_base) + delta;
 	ret = tsc_offset(hv, file, true, &offset);
@@ -396,6 +443,7 @@ err:
  * @file: its KVM file
  *
  * Identity stays, so that destinations resolve; timer, requests and services go.
+ * Where the guest takes part in asynchronous page faults those under way are waited for.
  */
 void hk_silence(struct hk_vcpu *hv, struct file *file)
 {
@@ -403,6 +451,7 @@ void hk_silence(struct hk_vcpu *hv, struct file *file)
 	struct kvm_lapic_state *l = kmalloc(sizeof(*l), GFP_KERNEL);
 	int i;
 
+	async_pf_silence(hv, file);
 	if (!l || hk_scratch_get(hv, file, KVM_GET_LAPIC, l, sizeof(*l)))
 		goto err;
 	for (i = 0; i < 8; i++) {

@@ -267,7 +267,7 @@ int hk_config_harvest_vm(struct hk_vm *vm, struct kvm_vcpu *vcpu)
 	mutex_unlock(&vs->lock);
 	if (!first)
 		return 0;
-	hk_kvm_no_async_pf(vcpu->kvm);
+	hk_kvm_no_async_halt(vcpu->kvm);
 	return publish_base(vm, vcpu) ?: hk_config_slots(vm) ?: hk_config_routes(vm);
 }
 

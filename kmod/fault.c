@@ -12,7 +12,8 @@
  *
  * Where the network must be asked:
  *  - FAULT_FLAG_RETRY_NOWAIT: the request is sent, and VM_FAULT_RETRY returned
- *    at once, mmap_lock still held. KVM makes an asynchronous page fault of it.
+ *    at once, mmap_lock still held. KVM makes an asynchronous page fault of it,
+ *    where the guest takes part in them, or asks again with other flags.
  *  - FAULT_FLAG_ALLOW_RETRY: mmap_lock is dropped for the wait and
  *    VM_FAULT_RETRY returned, every time, not the first time only: as with
  *    userfaultfd, a page may be gone again before the fault is retried.
@@ -298,20 +299,23 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 	unsigned int flags;
 	struct page *page;
 	struct file *file;
+	bool worker = fault_by_async_pf(vmf);
 	bool writable, walk;
 	int err;
 
 	if (gfn >= vm->ram_pages)
 		return VM_FAULT_SIGBUS;
+	if (worker)
+		want = WANT_WHATEVER;
 	if (!(vmf->flags & FAULT_FLAG_TRIED)) {
 		trace_hk_fault(vm->node->id, vm->id, gfn, write);
-		if (write)
+		if (worker)
+			hk_vm_count(vm, ASYNC_FAULTS);
+		else if (write)
 			hk_vm_count(vm, FAULT_WR);
 		else
 			hk_vm_count(vm, FAULT_RD);
 	}
-	if (fault_by_async_pf(vmf))
-		want = WANT_WHATEVER;
 	walk = write && hk_vcpus_walking(vm);
 	if (walk)
 		hk_walk_note(mem, gfn);
@@ -320,7 +324,9 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 		if (hk_vm_dead(vm))
 			return VM_FAULT_SIGBUS;
 		page = fault_try(mem, gfn, write);
-		if (page && !(vmf->flags & FAULT_FLAG_TRIED) && !hk_evict_refault(page))
+		/* a worker's is no fault of its own, and of a run of reads it would make writes */
+		if (page && !worker && !(vmf->flags & FAULT_FLAG_TRIED) &&
+		    !hk_evict_refault(page))
 			hk_prefetch_fault(mem, gfn, write, false);
 		if (!page)
 			page = fault_request(mem, gfn, want, &wait);
@@ -329,7 +335,7 @@ static vm_fault_t mem_fault(struct vm_fault *vmf)
 							  VM_FAULT_SIGBUS;
 		if (!page && walk)
 			hk_walk_gather(mem, gfn);
-		else if (!page && wait.busy)
+		else if (!page && wait.busy && !worker)
 			hk_prefetch_fault(mem, gfn, write, true);
 		if (!page)
 			break;

@@ -412,9 +412,10 @@ static int hook_resolve(const char *name, unsigned long *site)
  * thread per fault, a page that is mapped before the vCPU has it, and a second
  * fault. KVM leaves it for guests that may halt on their own. Set when all vCPUs
  * exist, the flag changes nothing else: HLT is intercepted or not from a vCPU's
- * creation on.
+ * creation on. A guest that takes part (hkctl vm create ... async-pf on) has them all
+ * the same, in user mode, where its kernel can run another thread meanwhile.
  */
-void hk_kvm_no_async_pf(struct kvm *kvm)
+void hk_kvm_no_async_halt(struct kvm *kvm)
 {
 	WRITE_ONCE(kvm->arch.hlt_in_guest, true);
 }

@@ -64,9 +64,10 @@ int hk_kvm_accept_irq(struct kvm_vcpu *vcpu, const struct hk_irq *irq);
 void hk_kvm_zap_table(struct kvm_vcpu *vcpu, gfn_t gfn);
 
 /*
- * No asynchronous page faults for this VM; see there. After its vCPUs were created.
+ * No asynchronous page faults for this VM where its guest does not take part in them;
+ * see there. After its vCPUs were created.
  */
-void hk_kvm_no_async_pf(struct kvm *kvm);
+void hk_kvm_no_async_halt(struct kvm *kvm);
 
 /* is this file a KVM VM's or a vCPU's? (by its ioctl function) */
 bool hk_kvm_is_vm_file(struct file *file);

@@ -439,7 +439,7 @@ long hk_resident_run(struct hk_vm *vm, const struct hk_replica_vcpu *arg,
 	if (busy)
 		return -EBUSY;
 	hv->scratch = arg->scratch;
-	hk_kvm_no_async_pf(hv->vcpu->kvm);
+	hk_kvm_no_async_halt(hv->vcpu->kvm);
 	if (first)
 		hk_vcpus_bcast(vm, HK_MSG_REPLICA_READY, &ready, sizeof(ready));
 	ret = replica_loop(hv, file);

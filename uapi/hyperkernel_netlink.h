@@ -298,6 +298,8 @@ enum hk_vcpu_state {
  * @HK_STAT_LENT_TO: times that this node was lent the rule over a page that it writes
  * @HK_STAT_LENT_BACK: of those, has given it back, as another node wanted to write
  * @HK_STAT_ASTRAY: requests that went to a node which rules the page no more, and were made anew
+ * @HK_STAT_ASYNC_FAULTS: faults that the guest did not wait for: it ran another of
+ *	its threads
  * @__HK_STAT_MAX: not one of them: their number with 0
  */
 enum hk_stat {
@@ -348,6 +350,7 @@ enum hk_stat {
 	HK_STAT_LENT_TO,
 	HK_STAT_LENT_BACK,
 	HK_STAT_ASTRAY,
+	HK_STAT_ASYNC_FAULTS,
 	__HK_STAT_MAX
 };
 

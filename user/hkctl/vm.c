@@ -15,6 +15,7 @@ static int usage(FILE *f, int status)
 	      "               [ weights LIST ] [ place LIST ] [ kernel FILE ] [ initrd FILE ]\n"
 	      "               [ append TEXT ] [ disk FILE ]\n"
 	      "               [ serial FILE | serial-socket PATH ]\n"
+	      "               [ async-pf { on | off } ]\n"
 	      "               [ qemu-arg ARG ]... [ -- ARG... ]\n"
 	      "       hkctl vm { start | stop | pause | resume | delete } VM\n"
 	      "       hkctl vm kill VM [ REASON ]\n"
@@ -128,6 +129,11 @@ static int create_option(struct json_object *req, struct json_object *args,
 			add_list(req, key, val);
 	} else if (!strcmp(key, "weights") || !strcmp(key, "place")) {
 		add_list(req, key, val);
+	} else if (!strcmp(key, "async-pf")) {
+		if (strcmp(val, "on") && strcmp(val, "off"))
+			return misused("async-pf is \"on\" or \"off\", not \"%s\"",
+				       val);
+		add_str(req, key, val);
 	} else if (!strcmp(key, "append")) {
 		add_str(req, key, val);
 	} else if (!strcmp(key, "kernel") || !strcmp(key, "initrd") ||

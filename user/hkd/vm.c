@@ -463,6 +463,7 @@ static int check_request(struct json_object *req, struct hk_vm_info *info,
 {
 	int64_t ram = js_int(req, "ram", 0), vcpus = js_int(req, "vcpus", 0);
 	const char *name = js_str(req, "name");
+	const char *async_pf = js_str(req, "async-pf");
 
 	if (!hk_name_ok(name))
 		return fail(err, "a VM's name is 1 to %u letters, digits, '-', '_', '.', and not a number",
@@ -471,6 +472,8 @@ static int check_request(struct json_object *req, struct hk_vm_info *info,
 		return fail(err, "the RAM of a VM is a multiple of 1 MiB");
 	if (vcpus < 1 || vcpus > HK_VCPUS_MAX)
 		return fail(err, "a VM has 1 to %u vCPUs", HK_VCPUS_MAX);
+	if (async_pf && strcmp(async_pf, "on") && strcmp(async_pf, "off"))
+		return fail(err, "async-pf is \"on\" or \"off\"");
 	strcpy(info->name, name);
 	info->ram_pages = (uint64_t)ram / HK_PAGE_SIZE;
 	info->nr_vcpus = (uint32_t)vcpus;

@@ -5,7 +5,7 @@
  * An unmodified QEMU. Guest RAM is the module's device. The interrupt controller
  * is split, so that all but the local APICs stays with the VMM. Paravirtual
  * features are off where KVM of one host would write what a vCPU on another
- * relies on.
+ * relies on. Asynchronous page faults may be on: their state moves with a vCPU.
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,10 +15,9 @@
 #define ARGS_MAX	256
 
 static const char cpu_model[] =
-	"host,-kvmclock,-kvmclock-stable-bit,-kvm-asyncpf,-kvm-asyncpf-int,"
-	"-kvm-steal-time,-kvm-pv-eoi,-kvm-pv-unhalt,-kvm-pv-ipi,"
-	"-kvm-pv-tlb-flush,-kvm-poll-control,-kvm-pv-sched-yield,"
-	"+x2apic,+tsc-deadline";
+	"host,-kvmclock,-kvmclock-stable-bit,-kvm-steal-time,-kvm-pv-eoi,"
+	"-kvm-pv-unhalt,-kvm-pv-ipi,-kvm-pv-tlb-flush,-kvm-poll-control,"
+	"-kvm-pv-sched-yield,+x2apic,+tsc-deadline";
 
 struct args {
 	char *v[ARGS_MAX + 1];
@@ -87,6 +86,14 @@ static bool host_tsc_invariant(void)
 	if (f)
 		fclose(f);
 	return found;
+}
+
+/* Does the guest take part in asynchronous page faults? */
+static bool async_pf(const struct vm *vm)
+{
+	const char *choice = js_str(vm->config, "async-pf");
+
+	return choice && !strcmp(choice, "on");
 }
 
 static void add_serial(struct args *args, const struct vm *vm)
@@ -160,7 +167,9 @@ static void add_machine(struct args *args, const struct vm *vm, int qmp_fd)
 	add(args, "-accel");
 	add(args, "kvm,kernel-irqchip=split");
 	add(args, "-cpu");
-	add(args, "%s%s", cpu_model, host_tsc_invariant() ? ",+invtsc" : "");
+	add(args, "%s%s%s", cpu_model, async_pf(vm) ?
+	    ",+kvm-asyncpf,+kvm-asyncpf-int" : ",-kvm-asyncpf,-kvm-asyncpf-int",
+	    host_tsc_invariant() ? ",+invtsc" : "");
 	add(args, "-smp");
 	add(args, "%u", vm->info.nr_vcpus);
 	add(args, "-m");

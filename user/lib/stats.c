@@ -53,6 +53,7 @@ static const char *const names[HK_STAT_MAX + 1] = {
 	[HK_STAT_LENT_TO]		= "lent-to",
 	[HK_STAT_LENT_BACK]		= "lent-back",
 	[HK_STAT_ASTRAY]		= "astray",
+	[HK_STAT_ASYNC_FAULTS]		= "async-faults",
 };
 
 const char *hk_stat_name(unsigned int stat)
