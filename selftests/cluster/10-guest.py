@@ -224,6 +224,10 @@ def main():
             guest_test(con, 'dmesg | grep -iE "lockup|stall|unstable|BUG:|WARNING: CPU|'
                        'unexpected|stuck|backwards|no irq handler|hung_task" '
                        '|| echo nothing', '^nothing$')
+        with tap.test('no fault was asynchronous: the guest does not take part in them'):
+            for n in d.all_hosts():
+                s = d.json(n, 'stats show ' + VM)[0]
+                need(s['async-faults'] == 0, s)
         with tap.test('module is not unloaded while a guest runs'):
             st, text = d.host(1, 'rmmod hyperkernel', check=False)
             need(st != 0 and 'in use' in text, text)

@@ -5,7 +5,8 @@
     n1 (origin, QEMU) ==== e0 ==== n2       both in one emulated host with two CPUs
         vCPU 0        ==== e1 ====     vCPU 1
 
-Two KVM VMs of one guest in one kernel, told apart by the hooks. The link gets a second
+Two KVM VMs of one guest in one kernel, told apart by the hooks. The guest takes part in
+asynchronous page faults, all the time and with all that it does. The link gets a second
 path from the daemons, and then one network after the other is cut while a vCPU moves to and fro."""
 
 import os
@@ -22,6 +23,7 @@ from hkdrive import need                                # noqa: E402
 NODES = (1, 2)
 VM = 'g'
 MOVES = int(os.environ.get('MOVES') or 40)
+APF_MOVES = 20
 
 
 def ctl(d, n, cmd, **kw):
@@ -53,7 +55,7 @@ def nodes_up(d):
 def boot(d):
     """The guest is larger than what either node gives."""
     ctl(d, 1, 'vm create %s ram 256M vcpus 2 place 1,2 kernel /hk/guest/vmlinux '
-        'initrd /hk/guest/initrd serial-socket /run/%s.console append "%s"' % (
+        'initrd /hk/guest/initrd serial-socket /run/%s.console async-pf on append "%s"' % (
             VM, VM, d.guest_args('hk.plain')))
     ctl(d, 1, 'vm start ' + VM, timeout=300)
     con = hkdrive.Console(d, VM)
@@ -110,11 +112,34 @@ def moves_under_cuts(d, con):
     print('# %d moves meanwhile' % moves)
 
 
-def handoffs(d, con):
-    con.run('rm -f /tmp/stop; load.sh /tmp/stop >/tmp/load.out 2>&1 &')
+def asynchronous(d):
+    return {n: show(d, n, 'stats show ' + VM)[0]['async-faults'] for n in NODES}
+
+
+def runs_on(d, con):
+    """Threads wait for pages by tokens of one host, and wake up on the other one."""
+    before = asynchronous(d)
+    guest_test(con, 'touch /tmp/stop; apf 0 1 /tmp/stop', '^APF ok .*slept=[1-9].*counted=[1-9]')
+    after = asynchronous(d)
+    need(after[2] > before[2], 'no fault was asynchronous: %s, %s' % (before, after))
+    con.run('rm -f /tmp/stop; apf 0 1 /tmp/stop >/tmp/apf.out 2>&1 &')
+    moves(d, APF_MOVES)
+    need(residence(d)[1] == 2, residence(d))
+    rc, text = con.run('touch /tmp/stop; wait; cat /tmp/apf.out', 300)
+    need(re.search('^APF ok .*slept=[1-9]', text, re.M), text)
+    print('# %s; by node before %s, then %s, after %d moves %s' % (
+        text.strip(), before, after, APF_MOVES, asynchronous(d)))
+
+
+def moves(d, n):
     d.host(1, 'i=0; while [ $i -lt %d ]; do ip netns exec n1 hkctl -s /run/n1/sock vcpu '
            'move %s 1 $((1 + i %% 2)) || { echo move $i; exit 1; }; i=$((i + 1)); done' % (
-               MOVES, VM), timeout=600)
+               n, VM), timeout=600)
+
+
+def handoffs(d, con):
+    con.run('rm -f /tmp/stop; load.sh /tmp/stop >/tmp/load.out 2>&1 &')
+    moves(d, MOVES)
     guest_test(con, 'touch /tmp/stop; wait; cat /tmp/load.out; '
                'grep -q "LOAD ok" /tmp/load.out', 'LOAD ok')
     for n in NODES:
@@ -148,6 +173,8 @@ def main():
             guest_test(con, 'ipi 1', 'IPI ok')
         with tap.test('memory order between CPUs of different nodes'):
             guest_test(con, 'tso 1 8', 'TSO ok')
+        with tap.test('a thread runs on while another one waits for pages, and the vCPU moves'):
+            runs_on(d, con)
         with tap.test('%d handoffs in a row under load' % MOVES):
             handoffs(d, con)
         with tap.test('networks are lost and come back while a vCPU moves to and fro'):

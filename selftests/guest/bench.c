@@ -10,6 +10,11 @@
  *	bench spin MTICKS		do nothing but look at the TSC, for so many
  *					millions of ticks; tell when it jumped
  *	bench par THREADS ROUNDS	a thread on each CPU, no memory; time of all
+ *	bench overlap FILE COUNT	for each line of standard input, by its first letter:
+ *					a: a thread reads the next COUNT pages of FILE, b:
+ *					a thread computes as many thousand rounds as the line
+ *					says, c: both; time until the last one ends, and how
+ *					often the reader was put to sleep
  *
  * Times are ticks of the TSC. It runs at the same rate on all hosts and for all
  * guests, whatever a guest is told about its frequency.
@@ -22,11 +27,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -377,6 +384,107 @@ static int par(unsigned int threads, unsigned long rounds)
 	return 0;
 }
 
+static struct {
+	pthread_barrier_t begin, end;
+	uint64_t *file;
+	unsigned long pages, step, next;
+	unsigned int count;
+	/* of the line; no more work, no rounds: that thread has nothing to do */
+	bool over, reads;
+	unsigned long rounds;
+	/* by thread */
+	uint64_t from[2], to[2], out[2];
+	long slept;
+} lap;
+
+static long times_slept(void)
+{
+	struct rusage ru;
+
+	if (getrusage(RUSAGE_THREAD, &ru))
+		die("getrusage");
+	return ru.ru_nvcsw;
+}
+
+static void *lap_reader(void *arg)
+{
+	volatile uint64_t *at;
+	unsigned int i;
+	long slept;
+
+	for (;;) {
+		pthread_barrier_wait(&lap.begin);
+		if (lap.over)
+			return arg;
+		slept = times_slept();
+		lap.from[0] = tsc();
+		for (i = 0; lap.reads && i < lap.count; i++) {
+			at = lap.file + lap.next++ * lap.step % lap.pages * (PAGE / 8);
+			lap.out[0] += *at;
+		}
+		lap.to[0] = tsc();
+		lap.slept = times_slept() - slept;
+		pthread_barrier_wait(&lap.end);
+	}
+}
+
+static void *lap_computer(void *arg)
+{
+	unsigned long i;
+	uint64_t x = 1;
+
+	for (;;) {
+		pthread_barrier_wait(&lap.begin);
+		if (lap.over)
+			return arg;
+		lap.from[1] = tsc();
+		for (i = 0; i < lap.rounds * 1000; i++)
+			x = mix(x + i);
+		lap.out[1] = x;
+		lap.to[1] = tsc();
+		pthread_barrier_wait(&lap.end);
+	}
+}
+
+static int overlap(const char *name, unsigned int count)
+{
+	uint64_t took[2];
+	pthread_t id[2];
+	char line[80];
+	bool both;
+
+	lap.file = map_file(name, &lap.pages, 0);
+	lap.step = step_for(lap.pages);
+	lap.count = count;
+	pthread_barrier_init(&lap.begin, NULL, 3);
+	pthread_barrier_init(&lap.end, NULL, 3);
+	if (pthread_create(&id[0], NULL, lap_reader, NULL) ||
+	    pthread_create(&id[1], NULL, lap_computer, NULL))
+		die("pthread_create");
+	printf("BENCH ready %lu\n", lap.pages);
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin) && line[0] >= 'a' && line[0] <= 'c') {
+		both = line[0] == 'c';
+		lap.reads = both || line[0] == 'a';
+		lap.rounds = both || line[0] == 'b' ? strtoul(line + 1, NULL, 0) : 0;
+		if (lap.reads && lap.next + count > lap.pages)
+			break;
+		pthread_barrier_wait(&lap.begin);
+		pthread_barrier_wait(&lap.end);
+		took[0] = (lap.to[0] > lap.to[1] ? lap.to[0] : lap.to[1]) -
+			  (lap.from[0] < lap.from[1] ? lap.from[0] : lap.from[1]);
+		took[1] = (uint64_t)lap.slept;
+		print_ticks("lap", took, 2);
+		fflush(stdout);
+	}
+	lap.over = true;
+	pthread_barrier_wait(&lap.begin);
+	pthread_join(id[0], NULL);
+	pthread_join(id[1], NULL);
+	printf("BENCH lapped %lu\n", lap.next);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -393,7 +501,9 @@ int main(int argc, char **argv)
 		return spin(strtoul(argv[2], NULL, 0));
 	if (!strcmp(what, "par") && argc == 4)
 		return par(strtoul(argv[2], NULL, 0), strtoul(argv[3], NULL, 0));
+	if (!strcmp(what, "overlap") && argc == 4)
+		return overlap(argv[2], strtoul(argv[3], NULL, 0));
 	printf("usage: bench fill FILE PAGES | touch FILE COUNT r|w | work |\n"
-	       "             spin MTICKS | par THREADS ROUNDS\n");
+	       "             spin MTICKS | par THREADS ROUNDS | overlap FILE COUNT\n");
 	return 2;
 }

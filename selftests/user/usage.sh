@@ -64,6 +64,7 @@ expect 2 "ram and vcpus" "$hkctl" vm create a ram 1G
 expect 2 "vcpus must be" "$hkctl" vm create a ram 1G vcpus 65
 expect 2 "wants a value" "$hkctl" vm create a ram 1G vcpus
 expect 2 "unknown" "$hkctl" vm create a colour red
+expect 2 "async-pf is" "$hkctl" vm create a ram 1G vcpus 1 async-pf maybe
 expect 1 "kernel /nonexistent" "$hkctl" vm create a ram 1G vcpus 1 kernel /nonexistent
 expect 2 "count must be" "$hkctl" link echo 2 count 0
 expect 2 "count must be" "$hkctl" link echo 2 count 4097
