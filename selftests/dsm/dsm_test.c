@@ -9,6 +9,7 @@ unsigned int tap_nr, tap_failed;
 int main(void)
 {
 	test_page();
+	test_tokens();
 	test_directory();
 	test_recover();
 	test_wire();

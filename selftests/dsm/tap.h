@@ -12,6 +12,7 @@ extern unsigned int tap_nr, tap_failed;
 
 /* The parts of the test */
 void test_page(void);
+void test_tokens(void);
 void test_directory(void);
 void test_recover(void);
 void test_wire(void);

@@ -996,7 +996,7 @@ def main():
         args.explorers["litmus"] = [
             *build_all("e_", HERE, "litmus"),
             build(HERE / "engine.c", "lit_engine.o", '-DMODEL_H="litmus.h"')]
-        dsm_unit = build_all("u_", HERE.parent / "dsm", "dsm_test", "page_test",
+        dsm_unit = build_all("u_", HERE.parent / "dsm", "dsm_test", "page_test", "tokens_test",
                              "directory_test", "recover_test", "wire_test",
                              "group_test", "stale_test")
         args.units = {
