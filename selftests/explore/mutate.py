@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import mutations_lend
 import mutations_migratory
+import mutations_stale
 
 HERE = pathlib.Path(__file__).resolve().parent
 DSM = HERE.parent.parent / "dsm"
@@ -668,47 +669,6 @@ MUTATIONS = [
     ("token for ACKs of the wrong half", "unit", "page.c",
      ".ack = random >> 32,", ".ack = random >> 31,"),
 
-    # checks of old copies
-    ("check not in the request", "unit", "page.c",
-     "		m->check = w->check;\n", "		;\n"),
-    ("check with HAVE", "unit", "page.c",
-     "	if (!(flags & HK_DMSG_F_HAVE))\n		m->check", "	m->check"),
-    ("check of a recall lost", "unit", "page.c",
-     "		ctx->recall_check = msg->check;\n", ""),
-    ("check of a recall outlives it", "unit", "page.c",
-     "	ctx->recall_check = (struct hk_check){ 0 };\n", ""),
-    ("check not at hand with the answer", "unit", "page.c",
-     "	m->check = *check;\n", "	(void)check;\n"),
-    ("home keeps the check to itself", "unit", "directory.c",
-     "	m->check = ask->check;\n", ""),
-    ("check of a waiting request lost", "unit", "directory.c",
-     "		ask.check = wait->check;\n", ""),
-    ("check of the last who waits", "unit", "directory.c",
-     "ask->check.salt && wait->check_of == HK_NODE_NONE", "ask->check.salt"),
-    ("check of another who waits", "unit", "directory.c",
-     "if (wait->check_of == req)", "if (1)"),
-    ("check in a group", "unit", "group.c",
-     "	if (m->check.salt)\n		return false;\n", ""),
-    ("check in any message", "unit", "wire.c",
-     "(!(rule->has & HAS_CHECK) ||", "(0 ||"),
-    ("check without a salt taken", "unit", "wire.c",
-     "		if (!m->check.salt)\n			return \"check without a salt\";\n", ""),
-    ("word beside an old copy taken", "unit", "wire.c",
-     "		return wanted && !page && !body->fill;\n",
-     "		return wanted && !page;\n"),
-    ("check sent with data", "unit", "wire.c",
-     "if (!m->check.salt || !(rules[m->type].has & HAS_CHECK))",
-     "if (!m->check.salt)"),
-    ("check: changes not remembered", "unit", "stale.c",
-     "left_out(level) << PAGE_SKIP_SHIFT", "0u"),
-    ("check: guest whose pages change not found out", "unit", "stale.c",
-     "		guest->bad = bad + 1;\n", "		;\n"),
-    ("check: guest whose pages stay not found out", "unit", "stale.c",
-     "		*page = PAGE_GOOD;\n		if (first)",
-     "		*page = PAGE_GOOD;\n		if (0)"),
-    ("check: page that pays not remembered", "unit", "stale.c",
-     "		*page = PAGE_GOOD;\n", "		*page = 0;\n"),
-
     # what a peer says
     ("message of any length taken", "unit", "wire.c",
      "if (len != sizeof(*body))", "if (len > sizeof(*body))"),
@@ -830,7 +790,8 @@ MUTATIONS = [
     ("tokens of a group by page", "unit", "group.c",
      "map_weight(map & (((u32)1 << bit) - 1))", "bit"),
 ]
-MUTATIONS += mutations_migratory.MUTATIONS + mutations_lend.MUTATIONS
+MUTATIONS += (mutations_migratory.MUTATIONS + mutations_lend.MUTATIONS +
+              mutations_stale.MUTATIONS)
 
 
 def substitute(text, change):
