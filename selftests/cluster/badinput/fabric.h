@@ -147,7 +147,7 @@ static const struct fcase header_cases[] = {
 	{ "PING empty", T_PING, ENDS, BROKE("body too short"), P(H(len, 0)) },
 	{ "length of all ones", T_PING, ENDS, BROKE("body too long"), P(H(len, ~0u)) },
 	{ "PAGE short", T_PAGE, ENDS, BROKE("body too short"), P(H(len, 39)) },
-	{ "PAGE long", T_PAGE, ENDS, BROKE("body too long"), P(H(len, 41)) },
+	{ "PAGE long", T_PAGE, ENDS, BROKE("body too long"), P(H(len, 57)) },
 	{ "ECHO too long", T_ECHO, ENDS, BROKE("body too long"), P(H(len, 32769)) },
 	{ "SPILL of nothing", T_SPILL, ENDS, BROKE("body too short"), P(H(len, 8)) },
 	{ "SPILL of 65", T_SPILL, ENDS, BROKE("body too long"), P(H(len, 8 + 65 * 8)) },
