@@ -415,11 +415,11 @@ static void test_hello(void)
 	CHECK(!hk_wire_hello_features(&hello));
 	hello.features = ~0u;
 	CHECK(!hk_wire_hello_check(&hello, PEER, cluster, &why) && !why);
-	CHECK(hk_wire_hello_features(&hello) == 0xb);
+	CHECK(hk_wire_hello_features(&hello) == 0xf);
 	hello.features = htole32(1);
 	CHECK(hk_wire_hello_features(&hello) == 1);
 	/* what is not known here is not used */
-	hello.features = htole32(~0xbu);
+	hello.features = htole32(~0xfu);
 	CHECK(!hk_wire_hello_check(&hello, PEER, cluster, &why) && !why);
 	CHECK(!hk_wire_hello_features(&hello));
 
