@@ -100,6 +100,30 @@ static bool take_page(struct peer *p, const char *name)
 		     name, "message %u, content %u", got->dtype, got->content);
 }
 
+/* A body of 56 bytes: the template's GET_S, and a check of zeros */
+static const struct fcase stale_cases[] = {
+	{ "PAGE longer by a byte", T_PAGE, ENDS, "wrong length", P(), .len = PG(1) },
+	{ "PAGE with half a check", T_PAGE, ENDS, "wrong length", P(), .len = PG(8) },
+	{ "check without a salt", T_PAGE, ENDS, "check without a salt", P(), .len = PG(16) },
+};
+
+static void try_check_not_offered(void)
+{
+	struct answer an;
+	struct peer p;
+
+	check(link_up_with(&p, ~HK_WIRE_FEATURE_REVALIDATE), "check not offered", "not up");
+	an = vm_add_of(VM, "v", 1, true);
+	expect(&an, "VM_ADD", 0, NULL);
+	tmpl_make(&p, &scratch, T_PAGE);
+	scratch.h.len = PG(16);
+	msg_send(&p, &scratch);
+	link_ended(&p, "check not offered",
+		   BROKE("body with a part of a feature that was not agreed on"));
+	link_end(&p);
+	check(vm_del(VM), "check not offered", "VM not deleted");
+}
+
 /*
  * A page is written here, taken away and read again. @features: of the peer. Where it
  * knows of old copies the request names one, and it may say that it is good; where it
@@ -167,6 +191,8 @@ out:
 
 static void stale_tests(void)
 {
+	try_messages(stale_cases, ARRAY_SIZE(stale_cases));
+	try_check_not_offered();
 	try_stale("old copy", HK_WIRE_FEATURES);
 	try_stale("old copy, and the peer does not know of them",
 		  HK_WIRE_FEATURES & ~HK_WIRE_FEATURE_REVALIDATE);
