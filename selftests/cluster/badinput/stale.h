@@ -189,12 +189,23 @@ out:
 	check(vm_del(VM), name, "VM not deleted");
 }
 
+/* Of this node: old copies are kept from now on, or no more */
+static void revalidate(const char *how)
+{
+	int fd = open("/sys/module/hyperkernel/parameters/revalidate", O_WRONLY | O_CLOEXEC);
+
+	check(fd >= 0 && write(fd, how, 1) == 1, "parameter", "%s", strerror(errno));
+	close(fd);
+}
+
 static void stale_tests(void)
 {
+	revalidate("2");
 	try_messages(stale_cases, ARRAY_SIZE(stale_cases));
 	try_check_not_offered();
 	try_stale("old copy", HK_WIRE_FEATURES);
 	try_stale("old copy, and the peer does not know of them",
 		  HK_WIRE_FEATURES & ~HK_WIRE_FEATURE_REVALIDATE);
+	revalidate("0");
 	group("old copies");
 }
