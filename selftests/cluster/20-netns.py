@@ -163,10 +163,10 @@ def hot_stays(d):
 
 
 def produce(d, rounds, writer):
-    """Node WRITER writes pages whose home is the third node; the other one of the first two
-    reads them. A round takes turns with the next, so all that it reads must be new."""
+    """Node WRITER writes pages whose home is the third node, and which memtest leaves alone;
+    the other one of the first two reads them. A round takes turns with the next, so all that it reads must be new."""
     d.host(1, 'levers produce %d %d %d %s %s' % (
-        rounds, RAM_PAGES - 256, PRODUCED, device(writer), device(3 - writer)))
+        rounds, RAM_PAGES - 64, PRODUCED, device(writer), device(3 - writer)))
 
 
 def page_msgs(d):
