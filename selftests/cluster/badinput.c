@@ -501,6 +501,9 @@ static void msg_init(struct peer *p, struct msg *m, int type, int lane, uint32_t
 		.vm = vm, .seq = p->seq + 1 };
 }
 
+/* What the peer offers: see badinput/lend.h */
+static uint32_t peer_features = HK_WIRE_FEATURES & ~HK_WIRE_FEATURE_LEND;
+
 static void msg_hello(struct peer *p, struct msg *m)
 {
 	struct hk_wire_hello *h = BODY(m);
@@ -509,7 +512,7 @@ static void msg_hello(struct peer *p, struct msg *m)
 	h->version_min = 1;
 	h->version_max = 1;
 	h->node = p->id;
-	h->features = HK_WIRE_FEATURES;
+	h->features = peer_features;
 	memcpy(h->cluster, cluster, sizeof(cluster));
 }
 

@@ -722,6 +722,7 @@ static void try_silence(unsigned int dead_ms)
 
 #include "group.h"
 #include "stale.h"
+#include "lend.h"
 
 static void fabric_tests(void)
 {
@@ -734,6 +735,7 @@ static void fabric_tests(void)
 	group("messages about pages");
 	group_tests();
 	stale_tests();
+	lend_tests();
 	try_messages(vcpu_cases, ARRAY_SIZE(vcpu_cases));
 	group("messages about vCPUs");
 	try_ends();
