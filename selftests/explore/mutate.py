@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 import mutations_lend
 import mutations_migratory
 import mutations_stale
+import mutations_tokens
 
 HERE = pathlib.Path(__file__).resolve().parent
 DSM = HERE.parent.parent / "dsm"
@@ -657,18 +658,6 @@ MUTATIONS = [
     ("copy of a lost page believed", "unit", "directory.c",
      "	if ((dir->flags & HK_DIR_F_LOST) && ask->have)\n		return -EPROTO;\n", ""),
 
-    # tokens
-    ("token for data may be zero", "unit", "page.c",
-     "	if (!tokens.data)\n		tokens.data = 1;\n", ""),
-    ("token for ACKs may be zero", "unit", "page.c",
-     "if (!tokens.ack || tokens.ack == tokens.data)", "if (tokens.ack == tokens.data)"),
-    ("both tokens may be the same", "unit", "page.c",
-     "if (!tokens.ack || tokens.ack == tokens.data)", "if (!tokens.ack)"),
-    ("one behind the last token is zero", "unit", "page.c",
-     "tokens.data + 1 ?: 1", "tokens.data + 1"),
-    ("token for ACKs of the wrong half", "unit", "page.c",
-     ".ack = random >> 32,", ".ack = random >> 31,"),
-
     # what a peer says
     ("message of any length taken", "unit", "wire.c",
      "if (len != sizeof(*body))", "if (len > sizeof(*body))"),
@@ -791,7 +780,7 @@ MUTATIONS = [
      "map_weight(map & (((u32)1 << bit) - 1))", "bit"),
 ]
 MUTATIONS += (mutations_migratory.MUTATIONS + mutations_lend.MUTATIONS +
-              mutations_stale.MUTATIONS)
+              mutations_stale.MUTATIONS + mutations_tokens.MUTATIONS)
 
 
 def substitute(text, change):
